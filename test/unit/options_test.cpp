@@ -1,0 +1,123 @@
+/* The guard's arguments, without a server: see src/options.hpp. */
+#include "options.hpp"
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace occ {
+namespace {
+
+Options
+parsed(std::initializer_list<std::string_view> arguments)
+{
+    return parse_options({arguments.begin(), arguments.size()});
+}
+
+/* The names in a literal; "malformed" last if it is. */
+std::vector<std::string>
+names(std::string_view literal)
+{
+    std::vector<std::string> result;
+    std::array<char, max_identifier + 1> buffer;
+    std::size_t length;
+    NameList list(literal);
+
+    for (;;) {
+        switch (list.next(buffer, &length)) {
+        case NameList::Step::name:
+            result.emplace_back(buffer.data(), length);
+            break;
+        case NameList::Step::malformed:
+            result.emplace_back("malformed");
+            return result;
+        case NameList::Step::end:
+            EXPECT_EQ(list.next(buffer, &length), NameList::Step::end);
+            return result;
+        }
+    }
+}
+
+using Names = std::vector<std::string>;
+
+TEST(Options, Defaults)
+{
+    for (const Options &options : {parsed({}), parsed({"version"})}) {
+        EXPECT_EQ(options.problem, OptionProblem::none);
+        EXPECT_EQ(options.version_column, "version");
+        EXPECT_EQ(options.policy, policy_of(Preset::shared));
+    }
+}
+
+TEST(Options, SingleOptionsOverrideThePresetInAnyOrder)
+{
+    const Options before = parsed({"v", "token=next", "preset=strict"});
+    const Options after = parsed({"v", "preset=strict", "token=next"});
+
+    EXPECT_EQ(before.policy, after.policy);
+    EXPECT_EQ(before.policy.token, Token::next);
+    EXPECT_EQ(before.policy.unstated, Unstated::reject);
+}
+
+TEST(Options, EveryValueOfEveryOption)
+{
+    EXPECT_EQ(parsed({"v", "token=advance"}).policy.token, Token::advance);
+    EXPECT_EQ(parsed({"v", "token=auto"}).policy.token, Token::automatic);
+    EXPECT_EQ(parsed({"v", "echo=keep"}).policy.echo, Echo::keep);
+    EXPECT_EQ(parsed({"v", "unstated=warn"}).policy.unstated, Unstated::warn);
+    EXPECT_EQ(parsed({"v", "enforce=warn"}).policy.enforce, Enforce::warn);
+    EXPECT_EQ(parsed({"v", "time_precision=s"}).policy.time_precision, TimePrecision::s);
+    EXPECT_EQ(parsed({"v", "deletes=allow"}).problem, OptionProblem::none);
+    EXPECT_EQ(parsed({"v", "key={a,b}"}).key, "{a,b}");
+    EXPECT_EQ(parsed({"v", "ignore={a=b}"}).ignore, "{a=b}") << "the first = separates";
+}
+
+TEST(Options, Problems)
+{
+    EXPECT_EQ(parsed({""}).problem, OptionProblem::empty_version_column);
+    EXPECT_EQ(parsed({"v", "token"}).problem, OptionProblem::not_name_value);
+    EXPECT_EQ(parsed({"v", ""}).problem, OptionProblem::not_name_value);
+    EXPECT_EQ(parsed({"v", "=x"}).problem, OptionProblem::unknown);
+    EXPECT_EQ(parsed({"v", "Token=read"}).problem, OptionProblem::unknown);
+    EXPECT_EQ(parsed({"v", "token=read", "token=read"}).problem, OptionProblem::repeated);
+    EXPECT_EQ(parsed({"v", "preset=orm", "preset=orm"}).problem, OptionProblem::repeated);
+    EXPECT_EQ(parsed({"v", "token=Read"}).problem, OptionProblem::bad_value);
+    EXPECT_EQ(parsed({"v", "preset="}).problem, OptionProblem::bad_value);
+    EXPECT_EQ(parsed({"v", "ignore=a"}).problem, OptionProblem::bad_names);
+    EXPECT_EQ(parsed({"v", "deletes=checked"}).problem, OptionProblem::checked_deletes);
+
+    const Options bad = parsed({"v", "preset=orm", "echo=loud"});
+    EXPECT_EQ(bad.culprit, "echo");
+    EXPECT_EQ(bad.value, "loud");
+    EXPECT_EQ(bad.valid.size(), 2u);
+}
+
+TEST(NameList, ReadsArrayLiterals)
+{
+    EXPECT_EQ(names("{}"), Names{});
+    EXPECT_EQ(names(" { } "), Names{});
+    EXPECT_EQ(names("{a}"), Names{"a"});
+    EXPECT_EQ(names("{a,b , c}"), (Names{"a", "b", "c"}));
+    EXPECT_EQ(names("{a b}"), Names{"a b"}) << "blanks within a name stay";
+    EXPECT_EQ(names(R"({"a,b","c\"d","e\\f"," g "})"), (Names{"a,b", "c\"d", "e\\f", " g "}));
+    EXPECT_EQ(names(R"({a\,b, \ })"), (Names{"a,b", " "})) << "a backslash quotes";
+    EXPECT_EQ(names(R"({"NULL",nullable})"), (Names{"NULL", "nullable"}));
+    EXPECT_EQ(names("{Größe}"), Names{"Größe"});
+    EXPECT_EQ(names("{" + std::string(63, 'x') + "}"), Names{std::string(63, 'x')});
+}
+
+TEST(NameList, RefusesTheRest)
+{
+    for (const char *literal :
+         {"",      "a",      "{",      "}",        "{a",    "a}",     "{a}}",     "{a} b",
+          "{,}",   "{a,}",   "{,a}",   "{a,,b}",   "{\"a}", "{\"\"}", "{a\"b\"}", "{\"a\"b}",
+          "{{a}}", "{NULL}", "{null}", "{a,Null}", "{\\",   "{a\\"})
+        EXPECT_EQ(names(literal).back(), "malformed") << literal;
+    EXPECT_EQ(names("{" + std::string(64, 'x') + "}").back(), "malformed");
+    EXPECT_EQ(names("{\"" + std::string(1000, 'x') + "\"}").back(), "malformed");
+}
+
+}  // namespace
+}  // namespace occ
