@@ -1,0 +1,105 @@
+/* occ_lock--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION occ_lock" to load this file. \quit
+
+-- The trigger.
+
+CREATE FUNCTION occ.guard() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'occ_guard';
+
+COMMENT ON FUNCTION occ.guard() IS
+    'trigger function: keeps the version column, refuses updates that state a stale version';
+
+-- Guarding tables.
+
+CREATE FUNCTION occ.enable(
+        relation regclass,
+        version_column name DEFAULT 'version',
+        preset text DEFAULT 'shared',
+        ignore name[] DEFAULT '{}',
+        token text DEFAULT NULL,
+        echo text DEFAULT NULL,
+        unstated text DEFAULT NULL,
+        deletes text DEFAULT NULL,
+        enforce text DEFAULT 'error',
+        time_precision text DEFAULT NULL,
+        key name[] DEFAULT NULL)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'occ_enable';
+
+COMMENT ON FUNCTION occ.enable(regclass, name, text, name[], text, text, text, text, text, text, name[]) IS
+    'guard a table: stale updates are refused from now on';
+
+CREATE FUNCTION occ.disable(relation regclass, drop_column boolean DEFAULT false)
+    RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'occ_disable';
+
+COMMENT ON FUNCTION occ.disable(regclass, boolean) IS
+    'take the guard off a table, and its version column if asked to';
+
+CREATE FUNCTION occ.guard_options(
+        relation oid,
+        arguments bytea,
+        OUT version_column name,
+        OUT version_type regtype,
+        OUT key_columns name[],
+        OUT token text,
+        OUT echo text,
+        OUT unstated text,
+        OUT ignore name[],
+        OUT deletes text,
+        OUT enforce text,
+        OUT time_precision text)
+    RETURNS record
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_guard_options';
+
+COMMENT ON FUNCTION occ.guard_options(oid, bytea) IS
+    'for the view occ.tables: what a guard''s arguments mean';
+
+CREATE VIEW occ.tables AS
+    SELECT t.tgrelid::pg_catalog.regclass AS table_name,
+           o.version_column,
+           o.version_type,
+           o.key_columns,
+           o.token,
+           o.echo,
+           o.unstated,
+           o.ignore,
+           o.deletes,
+           o.enforce,
+           o.time_precision,
+           t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[]) AS enabled
+    FROM pg_catalog.pg_trigger AS t
+         CROSS JOIN LATERAL occ.guard_options(t.tgrelid, t.tgargs) AS o
+    WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard'::pg_catalog.regproc
+      AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid;
+
+COMMENT ON VIEW occ.tables IS
+    'the guarded tables and their options; a partitioned table stands for its partitions';
+
+-- Handling conflicts.
+
+CREATE FUNCTION occ.conflicts(detail text)
+    RETURNS TABLE (key jsonb, status text, expected text, actual text)
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_conflicts';
+
+COMMENT ON FUNCTION occ.conflicts(text) IS
+    'the DETAIL of a conflict as rows, for exception handlers';
+
+-- Default privileges may have been revoked, so what everybody may use is granted here.
+
+GRANT USAGE ON SCHEMA occ TO PUBLIC;
+GRANT SELECT ON occ.tables TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    occ.guard(),
+    occ.enable(regclass, name, text, name[], text, text, text, text, text, text, name[]),
+    occ.disable(regclass, boolean),
+    occ.guard_options(oid, bytea),
+    occ.conflicts(text)
+TO PUBLIC;

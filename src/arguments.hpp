@@ -1,0 +1,43 @@
+/* The guard's arguments as PostgreSQL stores them, and what is wrong with them. */
+#ifndef OCC_ARGUMENTS_HPP
+#define OCC_ARGUMENTS_HPP
+
+#include "options.hpp"
+#include "pg.hpp"
+
+namespace occ {
+
+/* A guard takes its version column and each option at most once; more is an error anyway. */
+inline constexpr std::size_t max_arguments = option_names.size() + 2;
+
+/* A list of arguments to parse.  The strings stay where they are. */
+struct Arguments {
+    std::array<std::string_view, max_arguments> items = {};
+    std::size_t count = 0;
+
+    /* Beyond max_arguments nothing is added: the last of them is a repetition then. */
+    void add(std::string_view argument)
+    {
+        if (count < items.size())
+            items[count++] = argument;
+    }
+
+    std::span<const std::string_view> span() const { return {items.data(), count}; }
+};
+
+/* The arguments of an installed guard. */
+Arguments arguments_of(const Trigger &trigger);
+
+/*
+ * Raise what is wrong with a list of options, if anything is: 22023, or 0A000
+ * for one that this version doesn't have.  detail, which may be null, says
+ * where the options stand.
+ */
+void check_options(const Options &options, const char *detail);
+
+/* The options of an installed guard; raises as check_options() does. */
+Options options_of(const Trigger &trigger, Relation relation);
+
+}  // namespace occ
+
+#endif

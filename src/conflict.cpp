@@ -1,0 +1,184 @@
+/* The messages about a refused statement: see conflict.hpp. */
+#include "pg.hpp"
+
+#include "conflict.hpp"
+#include "json.hpp"
+#include "settings.hpp"
+#include "sqlstate.hpp"
+
+namespace occ {
+
+namespace {
+
+void
+append_table(StringInfo json, const TableName &name)
+{
+    appendStringInfoString(json, "\"table\":");
+    escape_json(json, quote_qualified_identifier(name.schema, name.table));
+}
+
+void
+append_key_value(StringInfo json, const StaleRow &row, int column)
+{
+    append_json(json, row.key[column], row.table->key[column].type, row.key_nulls[column]);
+}
+
+/* An element of "ids": the bare value of a one-column key, an array otherwise. */
+void
+append_id(StringInfo json, const StaleRow &row)
+{
+    const int count = row.table->key_count;
+
+    if (count == 1) {
+        append_key_value(json, row, 0);
+        return;
+    }
+    appendStringInfoChar(json, '[');
+    for (int i = 0; i < count; i++) {
+        if (i > 0)
+            appendStringInfoChar(json, ',');
+        append_key_value(json, row, i);
+    }
+    appendStringInfoChar(json, ']');
+}
+
+/* An element of "rows".  Rows of a second table say so. */
+void
+append_row(StringInfo json, const StaleRow &row, const TableName &first_table)
+{
+    const TableFindings &table = *row.table;
+
+    appendStringInfoChar(json, '{');
+    if (table.name.root != first_table.root) {
+        append_table(json, table.name);
+        appendStringInfoChar(json, ',');
+    }
+    appendStringInfoString(json, "\"key\":");
+    for (int i = 0; i < table.key_count; i++) {
+        appendStringInfoChar(json, i == 0 ? '{' : ',');
+        escape_json(json, NameStr(table.key[i].name));
+        appendStringInfoChar(json, ':');
+        append_key_value(json, row, i);
+    }
+    appendStringInfoString(json, table.key_count > 0 ? "}" : "null");
+    appendStringInfoString(json, ",\"status\":\"stale\",\"expected\":");
+    append_json(json, row.expected, table.version_type, row.expected_null);
+    appendStringInfoString(json, ",\"actual\":");
+    append_json(json, row.actual, table.version_type, row.actual_null || !table.visible.versions);
+    appendStringInfoChar(json, '}');
+}
+
+/* The DETAIL: one line of JSON. */
+char *
+detail_of(const Findings &findings, Enforce enforce, const TableName &first_table,
+          std::uint64_t conflicts)
+{
+    StringInfoData json;
+    StringInfoData rows;
+    const char *separator = "";
+
+    initStringInfo(&json);
+    initStringInfo(&rows);
+    appendStringInfoChar(&json, '{');
+    append_table(&json, first_table);
+    appendStringInfo(&json, ",\"conflicts\":" UINT64_FORMAT ",\"ids\":[", conflicts);
+    for (const StaleRow *row = findings.rows; row != nullptr; row = row->next) {
+        if (row->table->enforce != enforce || !row->table->visible.keys)
+            continue;
+        if (row->table->key_count > 0) {
+            appendStringInfoString(&json, json.data[json.len - 1] == '[' ? "" : ",");
+            append_id(&json, *row);
+        }
+        appendStringInfoString(&rows, separator);
+        append_row(&rows, *row, first_table);
+        separator = ",";
+    }
+    appendStringInfo(&json, "],\"rows\":[%s]}", rows.data);
+    return json.data;
+}
+
+void
+set_object_fields(const TableName &name)
+{
+    err_generic_string(PG_DIAG_SCHEMA_NAME, name.schema);
+    err_generic_string(PG_DIAG_TABLE_NAME, name.table);
+    err_generic_string(PG_DIAG_COLUMN_NAME, NameStr(name.version_column));
+    err_generic_string(PG_DIAG_CONSTRAINT_NAME, NameStr(name.trigger));
+}
+
+/*
+ * What to do about it.  Where the version that was read must be stated, a
+ * stated next version can only be a client's own bump: it needs other rules,
+ * not another try.
+ */
+const char *
+hint_of(std::uint64_t conflicts, std::uint64_t stated_next, bool written)
+{
+    StringInfoData hint;
+
+    initStringInfo(&hint);
+    if (written)
+        appendStringInfoString(
+            &hint, "The rows were written all the same, because of enforce => 'warn'. ");
+    if (stated_next < conflicts)
+        appendStringInfoString(&hint,
+                               "Read the listed rows again and reapply the change to their current "
+                               "values; retrying with the same version cannot succeed.");
+    if (stated_next > 0)
+        appendStringInfo(
+            &hint,
+            "%sThe client states the next version instead of the one it read: if it is "
+            "an ORM that moves the version by itself, guard the table with preset => "
+            "'orm'.",
+            stated_next < conflicts ? " " : "");
+    return hint.data;
+}
+
+}  // namespace
+
+void
+report_conflict(int elevel, const Findings &findings, Enforce enforce)
+{
+    const TableName *first = nullptr;
+    std::uint64_t conflicts = 0;
+    std::uint64_t stated_next = 0;
+    List *roots = NIL;
+    StringInfoData others;
+
+    for (const TableFindings *table = findings.tables; table != nullptr; table = table->next) {
+        if (table->enforce != enforce || table->stale == 0)
+            continue;
+        if (first == nullptr)
+            first = &table->name;
+        conflicts += table->stale;
+        stated_next += table->stated_next;
+        roots = list_append_unique_oid(roots, table->name.root);
+    }
+    if (first == nullptr)
+        return;
+
+    initStringInfo(&others);
+    if (list_length(roots) == 2)
+        appendStringInfoString(&others, " and another table");
+    else if (list_length(roots) > 2)
+        appendStringInfo(&others, " and %d other tables", list_length(roots) - 1);
+
+    ereport(elevel, errcode(settings::conflict_sqlstate()),
+            errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
+                   conflicts == 1 ? "row" : "rows", first->table, others.data),
+            errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
+            errhint("%s", hint_of(conflicts, stated_next, elevel < ERROR)),
+            (set_object_fields(*first), 0));
+}
+
+void
+report_unstated(int elevel, const TableName &table)
+{
+    ereport(elevel, errcode(sqlstate::version_required),
+            errmsg("UPDATE of \"%s\" does not state a version", table.table),
+            errhint("Add \"%s = <the version you read>\" to the SET list.",
+                    quote_identifier(NameStr(table.version_column))),
+            (set_object_fields(table), 0));
+}
+
+}  // namespace occ

@@ -1,0 +1,384 @@
+/* occ.enable(): guard a table. */
+#include "pg.hpp"
+
+#include "installed_guard.hpp"
+#include "relation.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(occ_enable);
+}
+
+namespace occ {
+
+namespace {
+
+/* The columns that an option names, as the array literal that a trigger argument holds. */
+char *
+names_argument(const char *option, ArrayType *names)
+{
+    Oid output;
+    bool is_varlena;
+
+    getTypeOutputInfo(NAMEARRAYOID, &output, &is_varlena);
+    return psprintf("%s=%s", option, OidOutputFunctionCall(output, PointerGetDatum(names)));
+}
+
+/*
+ * The guard's arguments, from those of occ.enable().  What is left at its
+ * default is not written down.
+ */
+Arguments
+collect_arguments(FunctionCallInfo fcinfo)
+{
+    static constexpr struct {
+        int number;
+        const char *name;
+        const char *default_value;
+    } texts[] = {{2, "preset", "shared"},       {4, "token", nullptr},   {5, "echo", nullptr},
+                 {6, "unstated", nullptr},      {7, "deletes", nullptr}, {8, "enforce", "error"},
+                 {9, "time_precision", nullptr}};
+    static constexpr struct {
+        int number;
+        const char *name;
+    } lists[] = {{3, "ignore"}, {10, "key"}};
+    Arguments arguments;
+
+    arguments.add(PG_ARGISNULL(1) ? "version" : pstrdup(NameStr(*PG_GETARG_NAME(1))));
+    for (const auto &option : texts) {
+        if (PG_ARGISNULL(option.number))
+            continue;
+        const char *value = text_to_cstring(PG_GETARG_TEXT_PP(option.number));
+        if (option.default_value == nullptr || strcmp(value, option.default_value) != 0)
+            arguments.add(psprintf("%s=%s", option.name, value));
+    }
+    for (const auto &list : lists) {
+        if (PG_ARGISNULL(list.number))
+            continue;
+        ArrayType *names = PG_GETARG_ARRAYTYPE_P(list.number);
+        if (ARR_NDIM(names) > 0)
+            arguments.add(names_argument(list.name, names));
+    }
+    return arguments;
+}
+
+/* Add the version column.  Costs no rewrite: a constant default is stored once. */
+void
+add_version_column(Oid relid, const char *column)
+{
+    if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+                errmsg("column \"%s\" of foreign table \"%s\" does not exist", column,
+                       get_rel_name(relid)),
+                errhint("Add it on the foreign server first, then here."));
+    run_ddl(psprintf("ALTER TABLE %s ADD COLUMN %s pg_catalog.int8 NOT NULL DEFAULT 1",
+                     qualified_name(relid), quote_identifier(column)));
+    ereport(NOTICE, errmsg("added column \"%s\" (bigint NOT NULL DEFAULT 1) to table \"%s\"",
+                           column, get_rel_name(relid)));
+}
+
+/* Does a unique index say that no two rows agree in these columns? */
+bool
+is_unique(Relation relation, const Bitmapset *columns)
+{
+    List *indexes = RelationGetIndexList(relation);
+    bool unique = false;
+    ListCell *cell;
+
+    foreach (cell, indexes) {
+        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
+        if (!HeapTupleIsValid(tuple))
+            continue;
+        auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+        Bitmapset *indexed = nullptr;
+        for (int i = 0; i < index->indnkeyatts; i++)
+            indexed = bms_add_member(indexed, Max(index->indkey.values[i], 0));
+        unique =
+            unique || (index->indisunique && index->indisvalid && bms_is_subset(indexed, columns) &&
+                       heap_attisnull(tuple, Anum_pg_index_indpred, nullptr));
+        ReleaseSysCache(tuple);
+    }
+    list_free(indexes);
+    return unique;
+}
+
+/*
+ * The table must have a key, or conflicts could not name their rows.  Columns
+ * that the user names must be unique, except where no index could say so: in
+ * partitioned and foreign tables, and in inheritance children.
+ */
+void
+check_key(Relation relation, const Options &options, const VersionColumn &version, bool is_child)
+{
+    const bool can_be_unique = relation->rd_rel->relkind == RELKIND_RELATION && !is_child;
+    const Key key = find_key(relation, options.key);
+    Bitmapset *columns = nullptr;
+
+    if (key.count == 0)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("table \"%s\" has no key", RelationGetRelationName(relation)),
+                errdetail("A conflict names the stale rows by their key."),
+                errhint("Add a primary key, or name unique columns: key => '{...}'."),
+                errtable(relation));
+    for (int i = 0; i < key.count; i++) {
+        if (key.attnums[i] == version.attnum)
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("the version column cannot be part of the key"),
+                    errhint("Name the columns that tell rows apart: key => '{...}'."),
+                    errtablecol(relation, version.attnum));
+        if (bms_is_member(key.attnums[i], columns))
+            ereport(ERROR, errcode(ERRCODE_DUPLICATE_COLUMN),
+                    errmsg("a column is named twice in the key"),
+                    errtablecol(relation, key.attnums[i]));
+        columns = bms_add_member(columns, key.attnums[i]);
+    }
+    if (!options.key.empty() && can_be_unique && !is_unique(relation, columns))
+        ereport(
+            ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("key columns of table \"%s\" are not unique", RelationGetRelationName(relation)),
+            errhint("Add a unique constraint on them."), errtable(relation));
+}
+
+void
+check_ignore(Relation relation, const Options &options, const VersionColumn &version)
+{
+    if (bms_is_member(version.attnum, find_columns(relation, options.ignore, "ignore")))
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("the version column cannot be ignored"),
+                errtablecol(relation, version.attnum));
+}
+
+/* What is allowed, but likely not meant. */
+void
+give_warnings(Relation relation, const Options &options, const VersionColumn &version)
+{
+    const TriggerDesc *triggers = relation->trigdesc;
+    const bool whole_seconds = options.policy.time_precision == TimePrecision::s ||
+                               (version.kind != VersionKind::double_precision &&
+                                is_time(version.kind) && version.typmod == 0);
+
+    if (whole_seconds)
+        ereport(WARNING,
+                errmsg("the version of table \"%s\" has a precision of seconds",
+                       RelationGetRelationName(relation)),
+                errdetail("A client can't tell apart two updates within a second."),
+                errhint("Use timestamptz(3) or finer, or an integer."),
+                errtablecol(relation, version.attnum));
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (is_before_update_row(trigger) && strcmp(trigger.tgname, guard_name) < 0)
+            ereport(WARNING,
+                    errmsg("trigger \"%s\" fires before the guard of table \"%s\"", trigger.tgname,
+                           RelationGetRelationName(relation)),
+                    errdetail("A version that it changes counts as stated by the client."),
+                    errhint("Rename it to sort after \"%s\", unless that is what you want.",
+                            guard_name),
+                    errtable(relation));
+    }
+}
+
+/* Append "name old to new" if the two differ. */
+void
+describe_change(StringInfo text, const char *name, std::string_view before, std::string_view after)
+{
+    if (before == after)
+        return;
+    appendStringInfo(text, "%s%s %.*s to %.*s", text->len > 0 ? ", " : "", name,
+                     before.empty() ? 4 : static_cast<int>(before.size()),
+                     before.empty() ? "none" : before.data(),
+                     after.empty() ? 4 : static_cast<int>(after.size()),
+                     after.empty() ? "none" : after.data());
+}
+
+/* What differs between two guards, for the user; empty if nothing does. */
+char *
+changes_between(const InstalledGuard &installed, const Options &after)
+{
+    const Options before = parse_options(installed.arguments.span());
+    StringInfoData text;
+
+    initStringInfo(&text);
+    if (before.problem != OptionProblem::none)
+        appendStringInfoString(&text, "invalid options replaced");
+    describe_change(&text, "version_column", before.version_column, after.version_column);
+    describe_change(&text, "token", name_of(before.policy.token), name_of(after.policy.token));
+    describe_change(&text, "echo", name_of(before.policy.echo), name_of(after.policy.echo));
+    describe_change(&text, "unstated", name_of(before.policy.unstated),
+                    name_of(after.policy.unstated));
+    describe_change(&text, "deletes", name_of(before.policy.deletes),
+                    name_of(after.policy.deletes));
+    describe_change(&text, "enforce", name_of(before.policy.enforce),
+                    name_of(after.policy.enforce));
+    describe_change(&text, "time_precision", name_of(before.policy.time_precision),
+                    name_of(after.policy.time_precision));
+    describe_change(&text, "ignore", before.ignore, after.ignore);
+    describe_change(&text, "key", before.key, after.key);
+    if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN)
+        appendStringInfo(&text, "%senabled again", text.len > 0 ? ", " : "");
+    return text.data;
+}
+
+/* Another trigger in the guard's place, or a guard that is not ours to change. */
+void
+check_installed(Relation relation, const InstalledGuard &installed)
+{
+    const TriggerDesc *triggers = relation->trigdesc;
+
+    if (installed.exists && installed.is_clone)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("partition \"%s\" is guarded by its partitioned table",
+                       RelationGetRelationName(relation)),
+                errhint("Call occ.enable(%s) for all partitions.", name_literal(root_of(relation))),
+                errtable(relation));
+    if (installed.exists && strcmp(NameStr(installed.name), guard_name) != 0)
+        ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                errmsg("table \"%s\" is already guarded by trigger \"%s\"",
+                       RelationGetRelationName(relation), NameStr(installed.name)),
+                errhint("Change that trigger, or drop it first."), errtable(relation));
+    for (int i = 0; !installed.exists && triggers != nullptr && i < triggers->numtriggers; i++) {
+        if (strcmp(triggers->triggers[i].tgname, guard_name) == 0)
+            ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                    errmsg("trigger \"%s\" of table \"%s\" is not a guard", guard_name,
+                           RelationGetRelationName(relation)),
+                    errhint("Rename it: occ.enable() needs that name."), errtable(relation));
+    }
+}
+
+/* A partition's own guard would stand in the way of the one for all partitions. */
+void
+check_partitions(Oid relid)
+{
+    List *partitions = inheritance_children(relid, ShareRowExclusiveLock);
+    ListCell *cell;
+
+    foreach (cell, partitions) {
+        Relation partition = open_table(lfirst_oid(cell), NoLock);
+        const InstalledGuard guard = installed_guard(partition);
+        if (guard.exists && !guard.is_clone)
+            ereport(
+                ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                errmsg("partition \"%s\" has a guard of its own",
+                       RelationGetRelationName(partition)),
+                errhint("Call occ.disable(%s) first.", name_literal(RelationGetRelid(partition))),
+                errtable(partition));
+        relation_close(partition, NoLock);
+    }
+}
+
+void
+create_trigger(Oid relid, const Arguments &arguments)
+{
+    StringInfoData command;
+
+    initStringInfo(&command);
+    appendStringInfo(&command,
+                     "CREATE OR REPLACE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW "
+                     "EXECUTE FUNCTION occ.guard(",
+                     guard_name, qualified_name(relid));
+    for (std::size_t i = 0; i < arguments.count; i++)
+        appendStringInfo(&command, "%s%s", i > 0 ? ", " : "",
+                         quote_literal_cstr(arguments.items[i].data()));
+    appendStringInfoChar(&command, ')');
+    run_ddl(command.data);
+}
+
+/* The key of a table as an array literal, for children that have none of their own. */
+char *
+key_literal(Relation relation, const Key &key)
+{
+    Datum names[INDEX_MAX_KEYS];
+
+    for (int i = 0; i < key.count; i++)
+        names[i] =
+            NameGetDatum(&TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1)->attname);
+    return names_argument(
+        "key", construct_array(names, key.count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+}
+
+/* The guarded table that another one inherits from. */
+struct Parent {
+    Oid relid;
+    const char *key; /* its key as an argument: inheritance passes on columns but no index */
+};
+
+/* Guard one table, which may inherit from another.  Returns its key as an argument. */
+char *
+guard_table(Oid relid, Arguments arguments, const Parent *parent)
+{
+    check_may_guard(relid);
+
+    const char *column = arguments.items[0].data();
+    const bool add_column = get_attnum(relid, column) == InvalidAttrNumber;
+    Relation relation = open_table(relid, add_column ? AccessExclusiveLock : ShareRowExclusiveLock);
+    const InstalledGuard installed = installed_guard(relation);
+
+    check_installed(relation, installed);
+    if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+        check_partitions(relid);
+    if (parent != nullptr && parse_options(arguments.span()).key.empty() &&
+        find_key(relation, {}).count == 0)
+        arguments.add(parent->key);
+
+    const Options options = parse_options(arguments.span());
+    const VersionColumn version =
+        add_column ? added_version_column : find_version_column(relation, column);
+    check_policy(relation, version, options.policy);
+    check_key(relation, options, version, parent != nullptr);
+    check_ignore(relation, options, version);
+    give_warnings(relation, options, version);
+    char *key = key_literal(relation, find_key(relation, options.key));
+    relation_close(relation, NoLock); /* DDL refuses a table that is open */
+
+    if (add_column)
+        add_version_column(relid, column);
+
+    const char *changes = installed.exists ? changes_between(installed, options) : "";
+    if (!installed.exists || *changes != '\0')
+        create_trigger(relid, arguments);
+    if (*changes != '\0')
+        ereport(NOTICE, errmsg("guard of table \"%s\" changes: %s", get_rel_name(relid), changes));
+    else if (installed.exists && parent == nullptr)
+        ereport(NOTICE, errmsg("table \"%s\" is guarded already, and nothing changes",
+                               get_rel_name(relid)));
+    else if (!installed.exists && parent != nullptr)
+        ereport(NOTICE, errmsg("table \"%s\" inherits from \"%s\" and is guarded as well",
+                               get_rel_name(relid), get_rel_name(parent->relid)));
+    return key;
+}
+
+}  // namespace
+
+}  // namespace occ
+
+/*
+ * occ.enable(relation regclass, version_column name, preset text, ignore
+ * name[], token text, echo text, unstated text, deletes text, enforce text,
+ * time_precision text, key name[]) RETURNS void
+ *
+ * Not strict: every argument but the first may be null and then has its
+ * default.  Inheritance children get a trigger each; partitions get theirs
+ * from PostgreSQL.
+ */
+Datum
+occ_enable(PG_FUNCTION_ARGS)
+{
+    using namespace occ;
+
+    if (PG_ARGISNULL(0))
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                errmsg("the relation to guard is null"),
+                errhint("Name a table: occ.enable('product')."));
+
+    const Oid relid = PG_GETARG_OID(0);
+    const Arguments arguments = collect_arguments(fcinfo);
+
+    check_options(parse_options(arguments.span()), nullptr);
+    const Parent self = {relid, guard_table(relid, arguments, nullptr)};
+
+    if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE && has_subclass(relid)) {
+        List *children = inheritance_children(relid, ShareRowExclusiveLock);
+        ListCell *cell;
+        foreach (cell, children)
+            guard_table(lfirst_oid(cell), arguments, &self);
+    }
+    PG_RETURN_VOID();
+}

@@ -1,0 +1,267 @@
+/* What the guard has found in a running statement: see findings.hpp. */
+#include "pg.hpp"
+
+#include "findings.hpp"
+#include "settings.hpp"
+
+namespace occ {
+
+/*
+ * Lives in the query's memory and tells the findings when that goes away: the
+ * address of a freed context may soon be that of another query's.  Whichever
+ * of the two dies first cuts the link.
+ */
+struct QueryLink {
+    MemoryContextCallback on_reset;
+    MemoryContext context;
+    Findings *findings;
+};
+
+namespace {
+
+/* The findings of all running queries of this backend, innermost first. */
+Findings *all_findings = nullptr;
+
+/* A list longer than this ends early, whatever max_reported_rows says. */
+constexpr Size max_listed_bytes = 16 * 1024 * 1024;
+
+/* Identifies a row within a statement. */
+struct RowAddress {
+    Oid relid;
+    ItemPointerData tid;
+};
+
+extern "C" void
+occ_query_is_gone(void *argument)
+{
+    auto *link = static_cast<QueryLink *>(argument);
+
+    if (link->findings != nullptr)
+        link->findings->query = nullptr;
+}
+
+extern "C" void
+occ_findings_are_gone(void *argument)
+{
+    auto *findings = static_cast<Findings *>(argument);
+
+    if (findings->query != nullptr)
+        findings->query->findings = nullptr;
+    for (Findings **link = &all_findings; *link != nullptr; link = &(*link)->next) {
+        if (*link == findings) {
+            *link = findings->next;
+            break;
+        }
+    }
+}
+
+/*
+ * The findings that a trigger call adds to.  The slot of its OLD row is made
+ * in es_query_cxt, which is how a trigger can know its query.
+ */
+Findings *
+findings_for(const TriggerData *trigger)
+{
+    MemoryContext query_context = trigger->tg_trigslot->tts_mcxt;
+    const SubTransactionId subtransaction = GetCurrentSubTransactionId();
+
+    for (Findings *findings = all_findings; findings != nullptr; findings = findings->next) {
+        if (findings->query != nullptr && findings->query->context == query_context &&
+            findings->subtransaction == subtransaction)
+            return findings;
+    }
+
+    MemoryContext context =
+        AllocSetContextCreate(CurTransactionContext, "occ_lock findings", ALLOCSET_DEFAULT_SIZES);
+    auto *findings = static_cast<Findings *>(MemoryContextAllocZero(context, sizeof(Findings)));
+    auto *link = static_cast<QueryLink *>(MemoryContextAllocZero(query_context, sizeof(QueryLink)));
+
+    findings->context = context;
+    findings->subtransaction = subtransaction;
+    findings->rows_end = &findings->rows;
+    findings->query = link;
+    link->context = query_context;
+    link->findings = findings;
+
+    /* Nothing from here on can raise an error. */
+    link->on_reset.func = occ_query_is_gone;
+    link->on_reset.arg = link;
+    MemoryContextRegisterResetCallback(query_context, &link->on_reset);
+    findings->on_reset.func = occ_findings_are_gone;
+    findings->on_reset.arg = findings;
+    MemoryContextRegisterResetCallback(context, &findings->on_reset);
+    findings->next = all_findings;
+    all_findings = findings;
+    return findings;
+}
+
+/* The entry for the table that the trigger fired on, without its key. */
+TableFindings *
+table_for(Findings *findings, const TriggerData *trigger, const VersionColumn &version,
+          Enforce enforce)
+{
+    const Oid relid = RelationGetRelid(trigger->tg_relation);
+
+    if (findings->last_used != nullptr && findings->last_used->relid == relid)
+        return findings->last_used;
+
+    TableFindings **end = &findings->tables;
+    for (; *end != nullptr; end = &(*end)->next) {
+        if ((*end)->relid == relid)
+            return findings->last_used = *end;
+    }
+
+    MemoryContext old = MemoryContextSwitchTo(findings->context);
+    auto *table = static_cast<TableFindings *>(palloc0(sizeof(TableFindings)));
+    table->relid = relid;
+    table->name = table_name(trigger, version);
+    table->enforce = enforce;
+    table->version_attnum = version.attnum;
+    table->version_type = version.type;
+    table->key_count = -1;
+    MemoryContextSwitchTo(old);
+    return findings->last_used = *end = table;
+}
+
+void
+resolve_key(Findings *findings, TableFindings *table, const Refusal &refusal)
+{
+    Relation relation = refusal.trigger->tg_relation;
+    const Key key = find_key(relation, refusal.key_option);
+
+    table->key = static_cast<KeyColumn *>(
+        MemoryContextAllocZero(findings->context, sizeof(KeyColumn) * (key.count + 1)));
+    for (int i = 0; i < key.count; i++) {
+        Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1);
+        table->key[i] = {attribute->attname, key.attnums[i], attribute->atttypid};
+    }
+    table->key_count = key.count;
+}
+
+/* Is the row listed already?  A row that several source rows match is refused several times. */
+bool
+is_listed(Findings *findings, const TriggerData *trigger)
+{
+    RowAddress address;
+    bool found;
+
+    if (!ItemPointerIsValid(&trigger->tg_trigtuple->t_self))
+        return false; /* a foreign table's row has no address that we know */
+    memset(&address, 0, sizeof(address));
+    address.relid = RelationGetRelid(trigger->tg_relation);
+    ItemPointerCopy(&trigger->tg_trigtuple->t_self, &address.tid);
+
+    if (findings->seen == nullptr) {
+        HASHCTL control = {};
+        control.keysize = sizeof(RowAddress);
+        control.entrysize = sizeof(RowAddress);
+        control.hcxt = findings->context;
+        findings->seen =
+            hash_create("occ_lock stale rows", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    }
+    hash_search(findings->seen, &address, HASH_ENTER, &found);
+    return found;
+}
+
+/* Copy a value of one of the table's columns into the current context. */
+Datum
+copy_of(Datum value, bool isnull, Oid type)
+{
+    int16 length;
+    bool by_value;
+
+    if (isnull)
+        return value;
+    get_typlenbyval(type, &length, &by_value);
+    if (length == -1)
+        return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+    return datumCopy(value, by_value, length);
+}
+
+}  // namespace
+
+TableName
+table_name(const TriggerData *trigger, const VersionColumn &version)
+{
+    TableName name = {};
+
+    name.root = root_of(trigger->tg_relation);
+    name.schema = get_namespace_name_or_temp(get_rel_namespace(name.root));
+    name.table = get_rel_name(name.root);
+    name.version_column =
+        TupleDescAttr(RelationGetDescr(trigger->tg_relation), version.attnum - 1)->attname;
+    namestrcpy(&name.trigger, trigger->tg_trigger->tgname);
+    return name;
+}
+
+void
+record_stale(const Refusal &refusal)
+{
+    Findings *findings = findings_for(refusal.trigger);
+    TableFindings *table = table_for(findings, refusal.trigger, *refusal.version, refusal.enforce);
+
+    table->stale++;
+    table->stated_next += refusal.stated_next;
+    if (findings->listed >= static_cast<std::uint64_t>(settings::max_reported_rows) ||
+        MemoryContextMemAllocated(findings->context, true) > max_listed_bytes ||
+        is_listed(findings, refusal.trigger))
+        return;
+    if (table->key_count < 0)
+        resolve_key(findings, table, refusal);
+
+    MemoryContext old = MemoryContextSwitchTo(findings->context);
+    auto *row = static_cast<StaleRow *>(palloc0(sizeof(StaleRow)));
+    row->table = table;
+    row->expected_null = refusal.expected_null;
+    row->actual_null = refusal.actual_null;
+    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_type);
+    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_type);
+    row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
+    row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
+    for (int i = 0; i < table->key_count; i++) {
+        const Datum value =
+            heap_getattr(refusal.trigger->tg_trigtuple, table->key[i].attnum,
+                         RelationGetDescr(refusal.trigger->tg_relation), &row->key_nulls[i]);
+        row->key[i] = copy_of(value, row->key_nulls[i], table->key[i].type);
+    }
+    MemoryContextSwitchTo(old);
+
+    *findings->rows_end = row;
+    findings->rows_end = &row->next;
+    findings->listed++;
+}
+
+void
+record_unstated(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
+                bool warning, bool maybe_referential)
+{
+    TableFindings *table = table_for(findings_for(trigger), trigger, version, enforce);
+
+    table->unstated = true;
+    table->unstated_warning = warning;
+    table->unstated_referential = maybe_referential;
+}
+
+Findings *
+findings_of(MemoryContext query_context)
+{
+    for (Findings *findings = all_findings; findings != nullptr; findings = findings->next) {
+        if (findings->query != nullptr && findings->query->context == query_context)
+            return findings;
+    }
+    return nullptr;
+}
+
+Findings *
+any_findings()
+{
+    return all_findings;
+}
+
+void
+forget(Findings *findings)
+{
+    MemoryContextDelete(findings->context);
+}
+
+}  // namespace occ

@@ -1,0 +1,128 @@
+/*
+ * What the guard has found wrong with the rows of a running statement, kept
+ * until the statement ends, so that one error can name every stale row.
+ *
+ * Findings belong to a query (known by its es_query_cxt) but are allocated
+ * under the transaction: if the query's memory goes away before they were
+ * settled (third-party code that never finishes its queries), they are still
+ * there at commit, and the commit fails.  If the (sub)transaction rolls back,
+ * they go with it.
+ */
+#ifndef OCC_FINDINGS_HPP
+#define OCC_FINDINGS_HPP
+
+#include "pg.hpp"
+#include "policy.hpp"
+#include "relation.hpp"
+
+namespace occ {
+
+/* How errors name a guarded table: by its root, if it is a partition. */
+struct TableName {
+    Oid root;
+    char *schema;
+    char *table;
+    NameData version_column;
+    NameData trigger;
+};
+
+/* What of a table's stale rows the current user may be shown. */
+struct Visible {
+    bool keys;     /* list the rows */
+    bool versions; /* with their stored version */
+};
+
+struct KeyColumn {
+    NameData name;
+    AttrNumber attnum;
+    Oid type;
+};
+
+/* What was found in one table (a partition is one of its own). */
+struct TableFindings {
+    TableFindings *next;
+    Oid relid;
+    TableName name;
+    Enforce enforce;
+    AttrNumber version_attnum;
+    Oid version_type;
+
+    int key_count;
+    KeyColumn *key;
+
+    Visible visible; /* decided when the statement ends */
+
+    std::uint64_t stale;       /* refused row matches */
+    std::uint64_t stated_next; /* those of them that stated the next version, under token "read" */
+
+    bool unstated;             /* some row stated no version, where it should have */
+    bool unstated_warning;     /* ... and the policy only warns */
+    bool unstated_referential; /* ... and it may have been a referential action */
+};
+
+/* One stale row, with copies of its key and of both versions. */
+struct StaleRow {
+    StaleRow *next;
+    TableFindings *table;
+    Datum expected;
+    Datum actual;
+    bool expected_null;
+    bool actual_null;
+    Datum *key;
+    bool *key_nulls;
+};
+
+struct Findings {
+    Findings *next;
+    MemoryContext context; /* everything here lives in it */
+    struct QueryLink *query;
+    SubTransactionId subtransaction;
+    MemoryContextCallback on_reset;
+
+    TableFindings *tables;
+    TableFindings *last_used;
+    StaleRow *rows;
+    StaleRow **rows_end;
+    std::uint64_t listed;
+    HTAB *seen; /* rows listed already */
+};
+
+/* One refused row, as the guard hands it over. */
+struct Refusal {
+    const TriggerData *trigger;
+    const VersionColumn *version;
+    std::string_view key_option;
+    Enforce enforce;
+    Datum expected;
+    Datum actual;
+    bool expected_null;
+    bool actual_null;
+    bool stated_next;
+};
+
+/* The names for errors about the table that a trigger fired on, allocated in the current context.
+ */
+TableName table_name(const TriggerData *trigger, const VersionColumn &version);
+
+/* Count a stale row, and list it unless it is listed already or the list is full. */
+void record_stale(const Refusal &refusal);
+
+/*
+ * Note that a statement stated no version.  If it may be a referential
+ * action, that is decided when the query finishes.
+ */
+void record_unstated(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
+                     bool warning, bool maybe_referential);
+
+/* The findings of the query with that es_query_cxt, or null. */
+Findings *findings_of(MemoryContext query_context);
+
+/* Any unsettled findings of this transaction, or null. */
+Findings *any_findings();
+
+/* Forget findings, after their warnings have been given. */
+void forget(Findings *findings);
+
+}  // namespace occ
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * occ.guard(): the trigger that keeps the version of a guarded table.
+ *
+ * Row by row it finds out what the UPDATE states of the version, lets
+ * version.hpp judge it, and passes the row with the right version or leaves it
+ * out.  A row left out is recorded in the statement's findings, which become
+ * one error when the statement ends.
+ */
+#include "pg.hpp"
+
+#include "arguments.hpp"
+#include "conflict.hpp"
+#include "findings.hpp"
+#include "relation.hpp"
+#include "settings.hpp"
+#include "statement.hpp"
+#include "version_types.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(occ_guard);
+}
+
+namespace occ {
+
+namespace {
+
+/*
+ * What holds for all rows that one query updates in one table.  It lives with
+ * the query's trigger state (fn_extra), so no ALTER TABLE can come between.
+ */
+struct GuardState {
+    Oid relid;
+    Oid trigger;
+    Policy policy;
+    VersionColumn version;
+    StatementClock clock;
+    std::string_view key_option; /* points into the trigger's own arguments */
+    bool named;                  /* the SET list names the version column */
+    int compared_count;          /* columns whose change counts; without ignore, 0 */
+    AttrNumber *compared;
+};
+
+/* One row on its way through the guard. */
+struct Row {
+    const TriggerData *trigger;
+    const GuardState *guard;
+    Datum stored;
+    Datum stated;
+    bool stored_null;
+    bool stated_null;
+
+    TupleDesc descriptor() const { return RelationGetDescr(trigger->tg_relation); }
+};
+
+void
+check_trigger_protocol(FunctionCallInfo fcinfo)
+{
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("occ.guard() was not called by the trigger manager"),
+                errhint("Guard a table with occ.enable()."));
+
+    const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+    if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+        !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW"),
+                errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
+                          trigger->tg_trigger->tgname,
+                          RelationGetRelationName(trigger->tg_relation)),
+                errhint("Drop the trigger and guard the table with occ.enable()."),
+                errtable(trigger->tg_relation));
+}
+
+/* Two guards would each bump, and each take the other's bump for a stated version. */
+void
+check_only_guard(const TriggerData *trigger)
+{
+    const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+
+    if (triggers == nullptr)
+        return;
+    for (int i = 0; i < triggers->numtriggers; i++) {
+        const Trigger &other = triggers->triggers[i];
+        if (other.tgfoid == trigger->tg_trigger->tgfoid &&
+            other.tgoid != trigger->tg_trigger->tgoid && is_before_update_row(other))
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" has two guards",
+                           RelationGetRelationName(trigger->tg_relation)),
+                    errdetail("Triggers \"%s\" and \"%s\" both execute occ.guard().",
+                              trigger->tg_trigger->tgname, other.tgname),
+                    errhint("Drop one of them."), errtable(trigger->tg_relation));
+    }
+}
+
+/* With ignore: the columns whose change counts, all but the ignored ones. */
+void
+find_compared_columns(GuardState *guard, Relation relation, std::string_view ignore)
+{
+    TupleDesc descriptor = RelationGetDescr(relation);
+    const Bitmapset *ignored = find_columns(relation, ignore, "ignore");
+
+    if (ignored == nullptr)
+        return;
+    guard->compared =
+        static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * (descriptor->natts + 1)));
+    for (int i = 0; i < descriptor->natts; i++) {
+        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+        if (!attribute->attisdropped && attribute->attgenerated == '\0' &&
+            attribute->attnum != guard->version.attnum &&
+            !bms_is_member(attribute->attnum, ignored))
+            guard->compared[guard->compared_count++] = attribute->attnum;
+    }
+}
+
+GuardState *
+prepare(FunctionCallInfo fcinfo, const TriggerData *trigger)
+{
+    Relation relation = trigger->tg_relation;
+    MemoryContext old = MemoryContextSwitchTo(trigger->tg_trigslot->tts_mcxt);
+    const Options options = options_of(*trigger->tg_trigger, relation);
+
+    check_only_guard(trigger);
+    auto *guard = static_cast<GuardState *>(palloc0(sizeof(GuardState)));
+    guard->relid = RelationGetRelid(relation);
+    guard->trigger = trigger->tg_trigger->tgoid;
+    guard->policy = options.policy;
+    guard->version = find_version_column(relation, options.version_column);
+    check_policy(relation, guard->version, guard->policy);
+    if (is_time(guard->version.kind))
+        guard->clock = statement_clock(guard->version.kind);
+    guard->key_option = options.key;
+    find_columns(relation, options.key, "key");
+    guard->named = bms_is_member(guard->version.attnum - FirstLowInvalidHeapAttributeNumber,
+                                 trigger->tg_updatedcols);
+    find_compared_columns(guard, relation, options.ignore);
+    MemoryContextSwitchTo(old);
+
+    fcinfo->flinfo->fn_extra = guard; /* only once it is complete */
+    return guard;
+}
+
+/* Did an UPDATE that does not name the version column change it, through an earlier trigger? */
+bool
+version_was_changed(const Row &row)
+{
+    if (row.stored_null || row.stated_null)
+        return row.stored_null != row.stated_null;
+    if (row.guard->version.kind == VersionKind::uuid)
+        return memcmp(DatumGetUUIDP(row.stored), DatumGetUUIDP(row.stated), UUID_LEN) != 0;
+    return row.stored != row.stated;
+}
+
+/* Did nothing change but ignored columns? */
+bool
+only_ignored_changed(const Row &row)
+{
+    if (row.guard->compared == nullptr)
+        return false;
+    for (int i = 0; i < row.guard->compared_count; i++) {
+        const AttrNumber attnum = row.guard->compared[i];
+        Form_pg_attribute attribute = TupleDescAttr(row.descriptor(), attnum - 1);
+        bool old_null;
+        bool new_null;
+        const Datum before =
+            heap_getattr(row.trigger->tg_trigtuple, attnum, row.descriptor(), &old_null);
+        const Datum after =
+            heap_getattr(row.trigger->tg_newtuple, attnum, row.descriptor(), &new_null);
+
+        if (old_null != new_null)
+            return false;
+        /* The first comparison spares us from fetching an unchanged toasted value. */
+        if (!old_null && !datumIsEqual(before, after, attribute->attbyval, attribute->attlen) &&
+            !datum_image_eq(before, after, attribute->attbyval, attribute->attlen))
+            return false;
+    }
+    return true;
+}
+
+/* The NEW row with another version. */
+HeapTuple
+with_version(const Row &row, Datum version, bool isnull)
+{
+    int column = row.guard->version.attnum;
+
+    return heap_modify_tuple_by_cols(row.trigger->tg_newtuple, row.descriptor(), 1, &column,
+                                     &version, &isnull);
+}
+
+/* The row with the version after the stored one. */
+template <VersionType T>
+HeapTuple
+bumped(const Row &row, const T &type, const Maybe<typename T::value_type> &stored)
+{
+    const auto next = next_version(type, stored, fresh_for(row.guard->version.kind));
+
+    return with_version(row, Codec<T>::encode(next), false);
+}
+
+/*
+ * Apply the policy for updates that state no version.  Returns true if the
+ * version moves.
+ *
+ * Under InNoForceRLSOperation() we may be in a referential action, which can
+ * not state one; but a user's trigger that a cascade fired sees the flag as
+ * well.  The query's end tells them apart.
+ */
+bool
+unstated_moves(const Row &row)
+{
+    const GuardState &guard = *row.guard;
+    const bool maybe_referential = InNoForceRLSOperation();
+
+    switch (guard.policy.unstated) {
+    case Unstated::keep:
+        return false;
+    case Unstated::bump:
+        break;
+    case Unstated::warn:
+        record_unstated(row.trigger, guard.version, guard.policy.enforce, true, maybe_referential);
+        break;
+    case Unstated::reject:
+        if (!maybe_referential && guard.policy.enforce == Enforce::error)
+            report_unstated(ERROR, table_name(row.trigger, guard.version));
+        record_unstated(row.trigger, guard.version, guard.policy.enforce, false, maybe_referential);
+        break;
+    }
+    return true;
+}
+
+/* Record a stale row.  Returns whether it passes all the same. */
+bool
+refuse(const Row &row, bool stated_next)
+{
+    const GuardState &guard = *row.guard;
+
+    /* No values here: the user may not be allowed to read them. */
+    ereport(DEBUG1,
+            errmsg_internal("occ_lock: row (%u,%u) of \"%s\" is stale: its stored version "
+                            "does not allow the stated one under token \"%s\"",
+                            ItemPointerGetBlockNumberNoCheck(&row.trigger->tg_trigtuple->t_self),
+                            ItemPointerGetOffsetNumberNoCheck(&row.trigger->tg_trigtuple->t_self),
+                            RelationGetRelationName(row.trigger->tg_relation),
+                            name_of(guard.policy.token).data()));
+    record_stale({.trigger = row.trigger,
+                  .version = &guard.version,
+                  .key_option = guard.key_option,
+                  .enforce = guard.policy.enforce,
+                  .expected = row.stated,
+                  .actual = row.stored,
+                  .expected_null = row.stated_null,
+                  .actual_null = row.stored_null,
+                  .stated_next = stated_next});
+    return guard.policy.enforce == Enforce::warn;
+}
+
+/* The row as it is to be written, or null to leave it out. */
+template <VersionType T>
+HeapTuple
+decide(const Row &row, const T &type)
+{
+    using Value = typename T::value_type;
+
+    const GuardState &guard = *row.guard;
+    HeapTuple as_stated = row.trigger->tg_newtuple;
+    Maybe<Value> stored;
+    Maybe<Value> stated;
+
+    if (!row.stored_null)
+        stored = {true, Codec<T>::decode(row.stored)};
+    if (!row.stated_null)
+        stated = {true, Codec<T>::decode(row.stated)};
+
+    if (!guard.named && !version_was_changed(row)) {
+        if (only_ignored_changed(row) || !unstated_moves(row))
+            return as_stated;
+        return bumped(row, type, stored);
+    }
+    if (row.stated_null && guard.version.not_null)
+        return as_stated; /* PostgreSQL's own error for a NULL is the clearer one */
+
+    switch (judge(type, guard.policy.token, guard.policy.echo, stored, stated)) {
+    case Verdict::bump:
+        if (!only_ignored_changed(row))
+            return bumped(row, type, stored);
+        [[fallthrough]];
+    case Verdict::keep_stored:
+        /* The echo may have been truncated: time_precision. */
+        return version_was_changed(row) ? with_version(row, row.stored, row.stored_null)
+                                        : as_stated;
+    case Verdict::keep_stated:
+        return as_stated;
+    case Verdict::unstated:
+        unstated_moves(row);
+        if (stored.has && type.present(stored.value) &&
+            type.standing(stated.value, stored.value) == Standing::old_stamp)
+            return bumped(row, type, stored);
+        return as_stated;
+    case Verdict::stale:
+        break;
+    }
+
+    const bool stated_next =
+        guard.policy.token == Token::read && stated.has && type.present(stated.value) &&
+        (stored.has && type.present(stored.value) ? type.standing(stated.value, stored.value)
+                                                  : type.over_null(stated.value)) == Standing::next;
+    return refuse(row, stated_next) ? bumped(row, type, stored) : nullptr;
+}
+
+}  // namespace
+
+}  // namespace occ
+
+/*
+ * occ.guard([version_column [, 'option=value' ...]]) RETURNS trigger
+ *
+ * BEFORE UPDATE, FOR EACH ROW.  Errors: 39P01 (attached otherwise), 22023
+ * (arguments), 42703, 42804, 42P17 (version column), 55000 (a second guard),
+ * PT428 (no version stated, at once); PT409 when the statement ends.
+ */
+Datum
+occ_guard(PG_FUNCTION_ARGS)
+{
+    using namespace occ;
+
+    check_trigger_protocol(fcinfo);
+
+    auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+
+    /* Rows that replication applies are already what they shall be. */
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        return PointerGetDatum(trigger->tg_newtuple);
+    if (settings::bypass) {
+        log_bypass(trigger->tg_relation);
+        return PointerGetDatum(trigger->tg_newtuple);
+    }
+
+    auto *guard = static_cast<GuardState *>(fcinfo->flinfo->fn_extra);
+    if (guard == nullptr || guard->relid != RelationGetRelid(trigger->tg_relation) ||
+        guard->trigger != trigger->tg_trigger->tgoid)
+        guard = prepare(fcinfo, trigger);
+
+    Row row = {};
+    row.trigger = trigger;
+    row.guard = guard;
+    row.stored = heap_getattr(trigger->tg_trigtuple, guard->version.attnum, row.descriptor(),
+                              &row.stored_null);
+    row.stated = heap_getattr(trigger->tg_newtuple, guard->version.attnum, row.descriptor(),
+                              &row.stated_null);
+
+    return PointerGetDatum(
+        with_version_type(guard->version, guard->policy.time_precision, guard->clock,
+                          [&row](const auto &type) { return decide(row, type); }));
+}

@@ -1,0 +1,114 @@
+/* The guard as an object in the catalogues: see installed_guard.hpp. */
+#include "pg.hpp"
+
+#include "installed_guard.hpp"
+#include "relation.hpp"
+
+namespace occ {
+
+namespace {
+
+/* A relation of a kind that can't be guarded. */
+[[noreturn]] void
+raise_wrong_kind(const char *name, char relkind)
+{
+    const bool is_view = relkind == RELKIND_VIEW || relkind == RELKIND_MATVIEW;
+
+    ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", name),
+            is_view
+                ? errhint("Guard the tables that the view reads: updates through the view are "
+                          "checked there.")
+                : errhint("Only tables, partitioned tables and foreign tables can be guarded."));
+    pg_unreachable();
+}
+
+}  // namespace
+
+void
+check_may_guard(Oid relid)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+
+    if (!HeapTupleIsValid(tuple))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u does not exist", relid));
+
+    auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    char *name = pstrdup(NameStr(form->relname));
+    const char relkind = form->relkind;
+    const bool is_system = IsSystemClass(relid, form);
+    const bool is_other_temp =
+        form->relpersistence == RELPERSISTENCE_TEMP && isOtherTempNamespace(form->relnamespace);
+    ReleaseSysCache(tuple);
+
+    if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+        relkind != RELKIND_FOREIGN_TABLE)
+        raise_wrong_kind(name, relkind);
+    if (is_system)
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied: \"%s\" is a system catalog", name),
+                errhint("Only ordinary tables can be guarded."));
+    if (!pg::owns_relation(relid))
+        aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind), name);
+    if (is_other_temp)
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("\"%s\" is a temporary table of another session", name),
+                errhint("Only its own session can guard it."));
+}
+
+Relation
+open_table(Oid relid, LOCKMODE lockmode)
+{
+    Relation relation = try_relation_open(relid, lockmode);
+
+    if (relation == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u does not exist", relid),
+                errdetail("It was dropped meanwhile."));
+    return relation;
+}
+
+InstalledGuard
+installed_guard(Relation relation)
+{
+    const Oid function = guard_function();
+    const TriggerDesc *triggers = relation->trigdesc;
+    InstalledGuard guard;
+
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger &trigger = triggers->triggers[i];
+        if (trigger.tgfoid != function)
+            continue;
+        if (guard.exists)
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" has two guards", RelationGetRelationName(relation)),
+                    errdetail("Triggers \"%s\" and \"%s\" both execute occ.guard().",
+                              NameStr(guard.name), trigger.tgname),
+                    errhint("Drop one of them."), errtable(relation));
+        guard.exists = true;
+        namestrcpy(&guard.name, trigger.tgname);
+        guard.is_clone = trigger.tgisclone;
+        guard.enabled = trigger.tgenabled;
+        for (int k = 0; k < trigger.tgnargs; k++)
+            guard.arguments.add(pstrdup(trigger.tgargs[k]));
+    }
+    return guard;
+}
+
+void
+run_ddl(const char *command)
+{
+    SPI_connect();
+    const int result = SPI_execute(command, false, 0);
+    if (result != SPI_OK_UTILITY)
+        elog(ERROR, "unexpected result %d of \"%s\"", result, command);
+    SPI_finish();
+}
+
+List *
+inheritance_children(Oid relid, LOCKMODE lockmode)
+{
+    return list_delete_oid(find_all_inheritors(relid, lockmode, nullptr), relid);
+}
+
+}  // namespace occ

@@ -1,0 +1,51 @@
+/*
+ * The guard as an object in the catalogues: which tables may have one, which
+ * one they have, and the DDL that changes it.  occ.enable() and occ.disable()
+ * stand on this.
+ */
+#ifndef OCC_INSTALLED_GUARD_HPP
+#define OCC_INSTALLED_GUARD_HPP
+
+#include "arguments.hpp"
+#include "pg.hpp"
+
+namespace occ {
+
+/*
+ * The trigger that occ.enable() makes.  BEFORE triggers fire in byte order of
+ * their names, and the guard must see the client's version before another
+ * trigger overwrites it.
+ */
+inline constexpr const char *guard_name = "_occ_guard";
+
+/* A copy of what pg_trigger says of a table's guard. */
+struct InstalledGuard {
+    bool exists = false;
+    NameData name = {};
+    bool is_clone = false; /* made by PostgreSQL on a partition */
+    char enabled = '\0';
+    Arguments arguments;
+};
+
+/*
+ * Raise unless the current user may guard that relation: 42P01 (not there),
+ * 42809 (no table), 42501 (system catalogue, or not the owner), 0A000
+ * (another session's temporary table).
+ */
+void check_may_guard(Oid relid);
+
+/* Open a relation and lock it; 42P01 if it is gone. */
+Relation open_table(Oid relid, LOCKMODE lockmode);
+
+/* The guard of an open relation; a second one is an error (55000). */
+InstalledGuard installed_guard(Relation relation);
+
+/* Run one DDL command as the current user.  Every name in it must be qualified. */
+void run_ddl(const char *command);
+
+/* The tables that inherit from this one, itself left out, each locked. */
+List *inheritance_children(Oid relid, LOCKMODE lockmode);
+
+}  // namespace occ
+
+#endif

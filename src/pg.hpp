@@ -1,0 +1,145 @@
+/*
+ * The only place that includes PostgreSQL's headers, and where the differences
+ * between its major versions (14 to 18) are bridged.
+ *
+ * A PostgreSQL error is a longjmp and skips destructors: only trivially
+ * destructible objects may live across a call that can raise one.
+ */
+#ifndef OCC_PG_HPP
+#define OCC_PG_HPP
+
+/* The standard headers come first: postgres.h redefines names such as printf. */
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+extern "C" {
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/shortest_dec.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "parser/parsetree.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#endif
+}
+
+#if PG_VERSION_NUM < 140000
+#error "occ_lock needs PostgreSQL 14 or later"
+#endif
+
+namespace occ::pg {
+
+/* 16 replaced the per-class functions by object_ownercheck() (afbfc02983). */
+inline bool
+owns_relation(Oid relid)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relid, GetUserId());
+#else
+    return pg_class_ownercheck(relid, GetUserId());
+#endif
+}
+
+/* The permissions that a statement needed on one table of its range table. */
+struct NeededPermissions {
+    AclMode mode;
+    Oid check_as_user; /* InvalidOid: the current user */
+};
+
+/* 16 moved them from the range table entry to RTEPermissionInfo (a61b1f7482). */
+inline NeededPermissions
+needed_permissions(EState *estate, Index range_table_index)
+{
+    RangeTblEntry *entry = exec_rt_fetch(range_table_index, estate);
+#if PG_VERSION_NUM >= 160000
+    if (entry->perminfoindex == 0)
+        return {0, InvalidOid};
+    const RTEPermissionInfo *info = getRTEPermissionInfo(estate->es_rteperminfos, entry);
+    return {info->requiredPerms, info->checkAsUser};
+#else
+    return {entry->requiredPerms, entry->checkAsUser};
+#endif
+}
+
+/* 15 reserves a prefix (88103567cb); 14 only warns about what it finds there. */
+inline void
+reserve_setting_prefix(const char *prefix)
+{
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved(prefix);
+#else
+    EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+/* Prepare to return a set as a tuplestore: 15 made this a function (9e98583898). */
+inline ReturnSetInfo *
+materialize(FunctionCallInfo fcinfo)
+{
+    auto *set = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+#if PG_VERSION_NUM >= 150000
+    InitMaterializedSRF(fcinfo, 0);
+#else
+    if (set == nullptr || !IsA(set, ReturnSetInfo) || !(set->allowedModes & SFRM_Materialize))
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("set-valued function called in context that cannot accept a set"));
+    MemoryContext old = MemoryContextSwitchTo(set->econtext->ecxt_per_query_memory);
+    TupleDesc descriptor;
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
+                errmsg("return type must be a row type"));
+    set->returnMode = SFRM_Materialize;
+    set->setResult = tuplestore_begin_heap(true, false, work_mem);
+    set->setDesc = descriptor;
+    MemoryContextSwitchTo(old);
+#endif
+    return set;
+}
+
+}  // namespace occ::pg
+
+#endif

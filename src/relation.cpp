@@ -1,0 +1,266 @@
+/* What the guard needs to know of a table: see relation.hpp. */
+#include "pg.hpp"
+
+#include "relation.hpp"
+
+namespace occ {
+
+namespace {
+
+bool
+kind_of(Oid type, VersionKind *kind)
+{
+    switch (type) {
+    case INT2OID:
+        *kind = VersionKind::smallint;
+        return true;
+    case INT4OID:
+        *kind = VersionKind::integer;
+        return true;
+    case INT8OID:
+        *kind = VersionKind::bigint;
+        return true;
+    case TIMESTAMPOID:
+        *kind = VersionKind::timestamp;
+        return true;
+    case TIMESTAMPTZOID:
+        *kind = VersionKind::timestamptz;
+        return true;
+    case FLOAT8OID:
+        *kind = VersionKind::double_precision;
+        return true;
+    case UUIDOID:
+        *kind = VersionKind::uuid;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The columns of a unique index, if they can name a row. */
+bool
+index_key(Relation relation, Form_pg_index index, HeapTuple tuple, Key *key)
+{
+    TupleDesc descriptor = RelationGetDescr(relation);
+
+    if (!index->indisunique || !index->indisvalid ||
+        !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) ||
+        !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr))
+        return false;
+    key->count = index->indnkeyatts;
+    for (int i = 0; i < key->count; i++) {
+        const AttrNumber attnum = index->indkey.values[i];
+        if (!AttributeNumberIsValid(attnum) || attnum < 0 ||
+            !TupleDescAttr(descriptor, attnum - 1)->attnotnull)
+            return false;
+        key->attnums[i] = attnum;
+    }
+    return true;
+}
+
+[[noreturn]] void
+raise_missing_column(Relation relation, std::string_view name, const char *option)
+{
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+            errmsg("column \"%s\" of relation \"%s\" does not exist",
+                   pnstrdup(name.data(), name.size()), RelationGetRelationName(relation)),
+            errdetail("The option \"%s\" of its guard names that column.", option),
+            errhint("Call occ.enable(%s, ...) again with the columns that the table has now.",
+                    name_literal(RelationGetRelid(relation))),
+            errtable(relation));
+    pg_unreachable();
+}
+
+/* The version column is not there; it may have been once. */
+[[noreturn]] void
+raise_no_version_column(Relation relation, std::string_view name)
+{
+    char *column = pnstrdup(name.data(), name.size());
+    char *table = name_literal(RelationGetRelid(relation));
+
+    if (SystemAttributeByName(column) != nullptr)
+        ereport(ERROR, errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+                errmsg("system column \"%s\" cannot hold a version", column),
+                errhint("Use an ordinary column."), errtable(relation));
+    ereport(
+        ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+        errmsg("column \"%s\" of relation \"%s\" does not exist", column,
+               RelationGetRelationName(relation)),
+        errdetail("The guard of this table keeps its version there."),
+        errhint("If it was renamed, call occ.enable(%s, version_column => '<its new name>'); if "
+                "it is gone, call occ.disable(%s).",
+                table, table),
+        errtable(relation));
+    pg_unreachable();
+}
+
+}  // namespace
+
+AttrNumber
+find_column(TupleDesc descriptor, std::string_view name)
+{
+    for (int i = 0; i < descriptor->natts; i++) {
+        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
+        if (!attribute->attisdropped && name == NameStr(attribute->attname))
+            return attribute->attnum;
+    }
+    return InvalidAttrNumber;
+}
+
+VersionColumn
+find_version_column(Relation relation, std::string_view name)
+{
+    const AttrNumber attnum = find_column(RelationGetDescr(relation), name);
+
+    if (attnum == InvalidAttrNumber)
+        raise_no_version_column(relation, name);
+
+    Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
+    VersionColumn column = {attnum, attribute->atttypid, attribute->atttypmod,
+                            attribute->attnotnull, VersionKind::bigint};
+
+    if (!kind_of(column.type, &column.kind))
+        ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
+                errmsg("column \"%s\" of type %s cannot hold a version",
+                       NameStr(attribute->attname), format_type_be(column.type)),
+                errhint("Use a column of type smallint, integer, bigint, timestamptz, timestamp, "
+                        "double precision or uuid."),
+                errtablecol(relation, attnum));
+    if (attribute->attgenerated != '\0')
+        ereport(
+            ERROR, errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+            errmsg("generated column \"%s\" cannot hold a version", NameStr(attribute->attname)),
+            errhint("Use an ordinary column."), errtablecol(relation, attnum));
+    if (attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+        ereport(ERROR, errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+                errmsg("identity column \"%s\" cannot hold a version", NameStr(attribute->attname)),
+                errdetail("An UPDATE can't state a value for a column GENERATED ALWAYS."),
+                errhint("Use an ordinary column."), errtablecol(relation, attnum));
+    return column;
+}
+
+void
+check_policy(Relation relation, const VersionColumn &column, const Policy &policy)
+{
+    if (policy.token == Token::next && (is_time(column.kind) || column.kind == VersionKind::uuid))
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("token \"next\" does not work with a version of type %s",
+                       format_type_be(column.type)),
+                errdetail("A client can't know the next version of such a column."),
+                errhint("Use token \"auto\", \"read\" or \"advance\"."), errtable(relation));
+    if (policy.time_precision != TimePrecision::us && !is_time(column.kind))
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("time_precision does not work with a version of type %s",
+                       format_type_be(column.type)),
+                errhint("Leave out time_precision: it is for timestamp, timestamptz and double "
+                        "precision."),
+                errtable(relation));
+}
+
+Bitmapset *
+find_columns(Relation relation, std::string_view literal, const char *option)
+{
+    Bitmapset *columns = nullptr;
+    NameList names(literal);
+    std::array<char, max_identifier + 1> name;
+    std::size_t length;
+
+    if (literal.empty())
+        return nullptr;
+    while (names.next(name, &length) == NameList::Step::name) {
+        const AttrNumber attnum = find_column(RelationGetDescr(relation), {name.data(), length});
+        if (attnum == InvalidAttrNumber)
+            raise_missing_column(relation, {name.data(), length}, option);
+        columns = bms_add_member(columns, attnum);
+    }
+    return columns;
+}
+
+Key
+find_key(Relation relation, std::string_view key_option)
+{
+    Key best;
+    int best_rank = -1;
+
+    if (!key_option.empty()) {
+        NameList names(key_option);
+        std::array<char, max_identifier + 1> name;
+        std::size_t length;
+        while (names.next(name, &length) == NameList::Step::name) {
+            const AttrNumber attnum =
+                find_column(RelationGetDescr(relation), {name.data(), length});
+            if (attnum == InvalidAttrNumber)
+                raise_missing_column(relation, {name.data(), length}, "key");
+            if (best.count == INDEX_MAX_KEYS)
+                ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
+                        errmsg("a key cannot have more than %d columns", INDEX_MAX_KEYS));
+            best.attnums[best.count++] = attnum;
+        }
+        return best;
+    }
+
+    /* The list is in order of OID, so that the oldest of equals wins. */
+    List *indexes = RelationGetIndexList(relation);
+    ListCell *cell;
+    foreach (cell, indexes) {
+        const Oid index_oid = lfirst_oid(cell);
+        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
+        if (!HeapTupleIsValid(tuple))
+            continue;
+        auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+        const bool inherited =
+            relation->rd_rel->relispartition && get_rel_relispartition(index_oid);
+        const int rank =
+            4 * int{inherited} + 2 * int{index->indisprimary} + int{index->indisreplident};
+        Key key;
+        if (rank > best_rank && index_key(relation, index, tuple, &key)) {
+            best = key;
+            best_rank = rank;
+        }
+        ReleaseSysCache(tuple);
+    }
+    list_free(indexes);
+    return best;
+}
+
+Oid
+root_of(Relation relation)
+{
+    if (!relation->rd_rel->relispartition)
+        return RelationGetRelid(relation);
+    List *ancestors = get_partition_ancestors(RelationGetRelid(relation));
+    const Oid root = ancestors == NIL ? RelationGetRelid(relation) : llast_oid(ancestors);
+    list_free(ancestors);
+    return root;
+}
+
+char *
+qualified_name(Oid relid)
+{
+    return quote_qualified_identifier(get_namespace_name_or_temp(get_rel_namespace(relid)),
+                                      get_rel_name(relid));
+}
+
+char *
+name_literal(Oid relid)
+{
+    return quote_literal_cstr(qualified_name(relid));
+}
+
+Oid
+guard_function()
+{
+    return LookupFuncName(list_make2(makeString(pstrdup("occ")), makeString(pstrdup("guard"))), 0,
+                          nullptr, true);
+}
+
+bool
+is_before_update_row(const Trigger &trigger)
+{
+    return TRIGGER_FOR_ROW(trigger.tgtype) && TRIGGER_FOR_BEFORE(trigger.tgtype) &&
+           TRIGGER_FOR_UPDATE(trigger.tgtype) &&
+           (trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
+            trigger.tgenabled == TRIGGER_FIRES_ALWAYS);
+}
+
+}  // namespace occ

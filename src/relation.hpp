@@ -1,0 +1,90 @@
+/*
+ * What the guard needs to know of a table: its version column, its key, its
+ * name.  Nothing is cached here: everything is looked up in the relation
+ * descriptor at hand, so ALTER TABLE can leave nothing stale behind.
+ */
+#ifndef OCC_RELATION_HPP
+#define OCC_RELATION_HPP
+
+#include "options.hpp"
+#include "pg.hpp"
+
+namespace occ {
+
+/* The types that can hold a version. */
+enum class VersionKind : std::uint8_t {
+    smallint,
+    integer,
+    bigint,
+    timestamp,
+    timestamptz,
+    double_precision,
+    uuid,
+};
+
+struct VersionColumn {
+    AttrNumber attnum;
+    Oid type;
+    int32 typmod;
+    bool not_null;
+    VersionKind kind;
+};
+
+constexpr bool
+is_time(VersionKind kind)
+{
+    return kind == VersionKind::timestamp || kind == VersionKind::timestamptz ||
+           kind == VersionKind::double_precision;
+}
+
+/* The column that occ.enable() adds where there is none. */
+inline constexpr VersionColumn added_version_column = {InvalidAttrNumber, INT8OID, -1, true,
+                                                       VersionKind::bigint};
+
+/*
+ * Find the version column by name.  Errors: 42703 (no such column), 42804
+ * (type that can't hold a version), 42P17 (generated or system column).
+ */
+VersionColumn find_version_column(Relation relation, std::string_view name);
+
+/* Raise 22023 if an option makes no sense for the version's type. */
+void check_policy(Relation relation, const VersionColumn &column, const Policy &policy);
+
+/* The user column of that name, or InvalidAttrNumber. */
+AttrNumber find_column(TupleDesc descriptor, std::string_view name);
+
+/* The columns that name a row.  count is 0 if the table has no key. */
+struct Key {
+    int count = 0;
+    AttrNumber attnums[INDEX_MAX_KEYS] = {};
+};
+
+/*
+ * The key of a relation: the columns that the option key lists, else the
+ * primary key, else the replica identity, else the oldest unique index over
+ * NOT NULL columns.  On a partition, an index that comes from the partitioned
+ * table goes first, so that all partitions agree.
+ */
+Key find_key(Relation relation, std::string_view key_option);
+
+/* The names in an array literal as columns of the relation.  Error: 42703. */
+Bitmapset *find_columns(Relation relation, std::string_view literal, const char *option);
+
+/* The partitioned table at the top of a partition's tree, else the relation itself. */
+Oid root_of(Relation relation);
+
+/* "schema.table", quoted where SQL needs it. */
+char *qualified_name(Oid relid);
+
+/* The same as a string literal, for calls that hints suggest. */
+char *name_literal(Oid relid);
+
+/* The function occ.guard(), or InvalidOid. */
+Oid guard_function();
+
+/* Does a trigger run on every row that an UPDATE changes, outside of replication? */
+bool is_before_update_row(const Trigger &trigger);
+
+}  // namespace occ
+
+#endif

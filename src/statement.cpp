@@ -1,0 +1,224 @@
+/*
+ * When findings become an error: see statement.hpp.
+ *
+ * ExecutorFinish runs once for every query that ran to its end, nested ones
+ * and those of referential actions included, so it is where a statement's
+ * findings are raised.
+ */
+#include "pg.hpp"
+
+#include "conflict.hpp"
+#include "findings.hpp"
+#include "statement.hpp"
+
+namespace occ {
+
+namespace {
+
+ExecutorFinish_hook_type previous_finish = nullptr;
+bool bypass_logged = false;
+
+/*
+ * The table whose rights decide what may be shown of a guarded one: that which
+ * the statement names, the parent say.
+ */
+struct NamedTable {
+    Oid relid;
+    bool policies_applied; /* PostgreSQL applied its SELECT policies, for the current user */
+};
+
+NamedTable
+named_table(const TableFindings &table, EState *estate)
+{
+    NamedTable named = {table.relid, false};
+    bool found = false;
+
+    for (List *relations :
+         {estate->es_opened_result_relations, estate->es_tuple_routing_result_relations}) {
+        ListCell *cell;
+        foreach (cell, relations) {
+            auto *info = static_cast<ResultRelInfo *>(lfirst(cell));
+            if (RelationGetRelid(info->ri_RelationDesc) != table.relid)
+                continue;
+            if (info->ri_RootResultRelInfo != nullptr)
+                info = info->ri_RootResultRelInfo;
+            if (info->ri_RangeTableIndex == 0)
+                continue;
+            const pg::NeededPermissions needed =
+                pg::needed_permissions(estate, info->ri_RangeTableIndex);
+            const bool applied =
+                (needed.mode & ACL_SELECT) != 0 &&
+                (!OidIsValid(needed.check_as_user) || needed.check_as_user == GetUserId());
+            /* A statement may write a table twice; the stricter answer counts. */
+            named = {RelationGetRelid(info->ri_RelationDesc),
+                     applied && (!found || named.policies_applied)};
+            found = true;
+        }
+    }
+    return named;
+}
+
+/* PostgreSQL runs referential actions with EXEC_FLAG_SKIP_TRIGGERS, and nobody else can. */
+bool
+is_referential_action(const QueryDesc *query)
+{
+    return query != nullptr && (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) != 0;
+}
+
+bool
+may_select(Oid reader, Oid relid, const char *column)
+{
+    const AttrNumber attnum = get_attnum(relid, column);
+
+    return pg_class_aclcheck(relid, reader, ACL_SELECT) == ACLCHECK_OK ||
+           (attnum != InvalidAttrNumber &&
+            pg_attribute_aclcheck(relid, attnum, reader, ACL_SELECT) == ACLCHECK_OK);
+}
+
+/*
+ * Whether the user may see keys and versions of a table's rows.  Under
+ * row-level security the rows must have passed the SELECT policies as well,
+ * which PostgreSQL applies if the statement itself needed SELECT.  Without a
+ * query (at commit) we can't know that.
+ *
+ * A referential action runs as the table's owner, but the error goes to who
+ * started it.
+ */
+Visible
+visible_to_user(const TableFindings &table, QueryDesc *query)
+{
+    const NamedTable named =
+        query != nullptr ? named_table(table, query->estate) : NamedTable{table.relid, false};
+
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(named.relid)))
+        return {false, false}; /* dropped by the transaction that is now committing */
+    const bool referential = is_referential_action(query);
+    const Oid reader = referential ? GetOuterUserId() : GetUserId();
+    if (check_enable_rls(named.relid, reader, true) == RLS_ENABLED &&
+        (referential || !named.policies_applied))
+        return {false, false};
+
+    /* An inheritance child may have a key that the parent knows nothing of. */
+    const auto readable = [&](const NameData &column) {
+        const Oid relid = get_attnum(named.relid, NameStr(column)) == InvalidAttrNumber
+                              ? table.relid
+                              : named.relid;
+        return may_select(reader, relid, NameStr(column));
+    };
+    Visible visible = {true, readable(table.name.version_column)};
+    for (int i = 0; i < table.key_count; i++)
+        visible.keys = visible.keys && readable(table.key[i].name);
+    return visible;
+}
+
+/*
+ * Raise what was found, warnings first.  Returns only if there were no errors.
+ * query is null at commit.
+ */
+void
+settle(Findings *findings, QueryDesc *query)
+{
+    const bool referential = is_referential_action(query);
+    const TableFindings *unstated_error = nullptr;
+    List *warned = NIL;
+
+    for (TableFindings *table = findings->tables; table != nullptr; table = table->next) {
+        if (table->stale > 0)
+            table->visible = visible_to_user(*table, query);
+        if (!table->unstated || (table->unstated_referential && referential))
+            continue;
+        if (!table->unstated_warning && table->enforce == Enforce::error)
+            unstated_error = unstated_error == nullptr ? table : unstated_error;
+        else if (!list_member_oid(warned, table->name.root)) {
+            warned = lappend_oid(warned, table->name.root);
+            report_unstated(WARNING, table->name);
+        }
+    }
+    report_conflict(WARNING, *findings, Enforce::warn);
+    report_conflict(ERROR, *findings, Enforce::error);
+    if (unstated_error != nullptr)
+        report_unstated(ERROR, unstated_error->name);
+    forget(findings);
+}
+
+void
+settle_query(QueryDesc *query)
+{
+    while (Findings *findings = findings_of(query->estate->es_query_cxt))
+        settle(findings, query);
+}
+
+void
+finish(QueryDesc *query)
+{
+    if (previous_finish != nullptr)
+        previous_finish(query);
+    else
+        standard_ExecutorFinish(query);
+}
+
+/*
+ * A doomed statement raises before its AFTER triggers run.  But a modifying
+ * CTE that the main query did not read to its end is run to completion only
+ * by the standard function.
+ */
+extern "C" void
+occ_executor_finish(QueryDesc *query)
+{
+    if (!query->plannedstmt->hasModifyingCTE) {
+        settle_query(query);
+        finish(query);
+    }
+    else {
+        finish(query);
+        settle_query(query);
+    }
+}
+
+/*
+ * Whoever calls ExecSimpleRelationUpdate() on its own never finishes a query;
+ * a row skipped there must not go unnoticed.
+ */
+extern "C" void
+occ_transaction_event(XactEvent event, void *)
+{
+    switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+    case XACT_EVENT_PARALLEL_PRE_COMMIT:
+    case XACT_EVENT_PRE_PREPARE:
+        while (Findings *findings = any_findings())
+            settle(findings, nullptr);
+        break;
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+    case XACT_EVENT_PREPARE:
+        bypass_logged = false;
+        break;
+    }
+}
+
+}  // namespace
+
+void
+watch_statements()
+{
+    previous_finish = ExecutorFinish_hook;
+    ExecutorFinish_hook = occ_executor_finish;
+    RegisterXactCallback(occ_transaction_event, nullptr);
+}
+
+void
+log_bypass(Relation relation)
+{
+    if (bypass_logged)
+        return;
+    bypass_logged = true;
+    ereport(LOG, errmsg("occ_lock.bypass is on: updates of guarded tables pass unchecked"),
+            errdetail("User \"%s\" updates \"%s\".", GetUserNameFromId(GetUserId(), false),
+                      RelationGetRelationName(relation)),
+            errhidestmt(true));
+}
+
+}  // namespace occ

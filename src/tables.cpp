@@ -1,0 +1,169 @@
+/* occ.guard_options(): what the view occ.tables says of one guard. */
+#include "pg.hpp"
+
+#include "arguments.hpp"
+#include "relation.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(occ_guard_options);
+}
+
+namespace occ {
+
+namespace {
+
+/*
+ * pg_trigger.tgargs: strings, each with its terminator.  A last one without is
+ * left out; bytes that are no text in this database, which a trigger can't
+ * have, are no arguments.
+ */
+Arguments
+unpack_arguments(bytea *packed)
+{
+    const char *data = VARDATA_ANY(packed);
+    std::size_t left = VARSIZE_ANY_EXHDR(packed);
+    Arguments arguments;
+
+    for (const char *c = data; c < data + left; c++) {
+        const void *end = memchr(c, '\0', data + left - c);
+        const char *stop = end != nullptr ? static_cast<const char *>(end) : data + left;
+        if (!pg_verifymbstr(c, static_cast<int>(stop - c), true))
+            return arguments;
+        c = stop;
+    }
+    while (const void *end = memchr(data, '\0', left)) {
+        const std::size_t length = static_cast<const char *>(end) - data;
+        arguments.add({data, length});
+        data += length + 1;
+        left -= length + 1;
+        if (left == 0)
+            break;
+    }
+    return arguments;
+}
+
+Datum
+name_array(Datum *names, int count)
+{
+    return PointerGetDatum(
+        construct_array(names, count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+}
+
+Datum
+name_datum(std::string_view text)
+{
+    auto *name = static_cast<NameData *>(palloc0(sizeof(NameData)));
+
+    memcpy(NameStr(*name), text.data(), Min(text.size(), max_identifier));
+    return NameGetDatum(name);
+}
+
+/* The names in an array literal; malformed ones end the list. */
+Datum
+names_of_literal(std::string_view literal)
+{
+    Datum names[MaxHeapAttributeNumber];
+    std::array<char, max_identifier + 1> name;
+    std::size_t length;
+    NameList list(literal);
+    int count = 0;
+
+    if (!literal.empty()) {
+        while (count < MaxHeapAttributeNumber && list.next(name, &length) == NameList::Step::name)
+            names[count++] = name_datum({name.data(), length});
+    }
+    return name_array(names, count);
+}
+
+Datum
+key_names(Relation relation, std::string_view key_option)
+{
+    Datum names[INDEX_MAX_KEYS];
+
+    if (!key_option.empty())
+        return names_of_literal(key_option);
+    const Key key = find_key(relation, {});
+    for (int i = 0; i < key.count; i++)
+        names[i] =
+            NameGetDatum(&TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1)->attname);
+    return name_array(names, key.count);
+}
+
+Datum
+text_datum(std::string_view text)
+{
+    return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
+}
+
+}  // namespace
+
+}  // namespace occ
+
+/*
+ * occ.guard_options(relation oid, arguments bytea) RETURNS record
+ *
+ * arguments are pg_trigger.tgargs.  Broken ones raise no error, so that one
+ * hand-made trigger does not hide all others: the options are null then.
+ */
+Datum
+occ_guard_options(PG_FUNCTION_ARGS)
+{
+    using namespace occ;
+
+    enum {
+        version_column,
+        version_type,
+        key,
+        token,
+        echo,
+        unstated,
+        ignore,
+        deletes,
+        enforce,
+        time_precision,
+        columns
+    };
+    Datum values[columns] = {};
+    bool nulls[columns];
+    TupleDesc descriptor;
+
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE ||
+        descriptor->natts != columns)
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("function returning record called in context that cannot accept it"));
+
+    const Arguments arguments = unpack_arguments(PG_GETARG_BYTEA_PP(1));
+    const Options options = parse_options(arguments.span());
+    Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+
+    memset(nulls, true, sizeof(nulls));
+    const auto set = [&](int column, Datum value) {
+        values[column] = value;
+        nulls[column] = false;
+    };
+    set(version_column, name_datum(options.version_column));
+    if (relation != nullptr) {
+        const AttrNumber attnum = find_column(RelationGetDescr(relation), options.version_column);
+        if (attnum != InvalidAttrNumber)
+            set(version_type,
+                ObjectIdGetDatum(TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid));
+        set(key, key_names(relation, options.key));
+    }
+    if (options.problem == OptionProblem::none) {
+        const Policy &policy = options.policy;
+        set(token, text_datum(name_of(policy.token)));
+        set(echo, text_datum(name_of(policy.echo)));
+        set(unstated, text_datum(name_of(policy.unstated)));
+        set(ignore, names_of_literal(options.ignore));
+        set(deletes, text_datum(name_of(policy.deletes)));
+        set(enforce, text_datum(name_of(policy.enforce)));
+        if (policy.time_precision != TimePrecision::us)
+            set(time_precision, text_datum(name_of(policy.time_precision)));
+    }
+
+    const Datum result =
+        HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+    if (relation != nullptr)
+        relation_close(relation, AccessShareLock);
+    return result;
+}
