@@ -1,6 +1,7 @@
 -- Other triggers and generated columns beside the guard.
 
 CREATE EXTENSION moddatetime;
+CREATE EXTENSION amcheck;
 CREATE TABLE t (
     id int PRIMARY KEY,
     note text,
@@ -76,6 +77,24 @@ UPDATE t SET note = 'two', version = 1 WHERE id = 2 RETURNING note, version;
 SELECT note, version FROM t WHERE id = 2;
 DROP TRIGGER last ON t;
 
+-- A WHEN clause deforms NEW before the guard changes it, and an earlier trigger hands on the same tuple:
+-- RETURNING, heap and index must agree all the same.
+CREATE TABLE w (id int PRIMARY KEY, note text, version int NOT NULL DEFAULT 1, more text);
+CREATE INDEX ON w (version);
+INSERT INTO w SELECT i, 'note' FROM generate_series(1, 3) AS i;
+CREATE TRIGGER "Early" BEFORE UPDATE ON w FOR EACH ROW WHEN (NEW.version > 0 AND NEW.more IS NULL)
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TRIGGER _occ_guard BEFORE UPDATE ON w FOR EACH ROW WHEN (NEW.version > 0) EXECUTE FUNCTION occ.guard();
+CREATE TRIGGER later BEFORE UPDATE ON w FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION suppress_redundant_updates_trigger();
+UPDATE w SET note = 'new', version = 1 RETURNING *;
+SET enable_seqscan = off;
+SELECT * FROM w WHERE version = 2;
+SELECT * FROM w WHERE version = 1;
+RESET enable_seqscan;
+SELECT * FROM w;
+SELECT bt_index_check('w_version_idx', heapallindexed => true);
+DROP TABLE w;
+
 -- Transition tables hold what was written.
 CREATE OR REPLACE FUNCTION show() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -98,7 +117,7 @@ UPDATE m SET note = 'stale', updated_at = '2020-01-01';
 \set VERBOSITY default
 DROP TABLE m;
 DROP FUNCTION show;
-DROP EXTENSION moddatetime;
+DROP EXTENSION moddatetime, amcheck;
 
 -- session_replication_role = replica: rows pass as they are, also where the guard is ENABLE ALWAYS.
 CREATE TABLE r (id int PRIMARY KEY, note text, version int NOT NULL DEFAULT 5);

@@ -9,6 +9,7 @@
 #include "pg.hpp"
 
 #include "arguments.hpp"
+#include "attribute.hpp"
 #include "conflict.hpp"
 #include "findings.hpp"
 #include "relation.hpp"
@@ -33,6 +34,7 @@ struct GuardState {
     Oid trigger;
     Policy policy;
     VersionColumn version;
+    Attribute attribute; /* where the version lies in a tuple */
     StatementClock clock;
     std::string_view key_option; /* points into the trigger's own arguments */
     bool named;                  /* the SET list names the version column */
@@ -127,6 +129,7 @@ prepare(FunctionCallInfo fcinfo, const TriggerData *trigger)
     guard->policy = options.policy;
     guard->version = find_version_column(relation, options.version_column);
     check_policy(relation, guard->version, guard->policy);
+    guard->attribute = describe_attribute(RelationGetDescr(relation), guard->version.attnum);
     if (is_time(guard->version.kind))
         guard->clock = statement_clock(guard->version.kind);
     guard->key_option = options.key;
@@ -177,14 +180,17 @@ only_ignored_changed(const Row &row)
     return true;
 }
 
-/* The NEW row with another version. */
+/* The NEW row with another version: mostly the same tuple, overwritten in place. */
 HeapTuple
 with_version(const Row &row, Datum version, bool isnull)
 {
     int column = row.guard->version.attnum;
+    HeapTuple tuple = row.trigger->tg_newtuple;
 
-    return heap_modify_tuple_by_cols(row.trigger->tg_newtuple, row.descriptor(), 1, &column,
-                                     &version, &isnull);
+    if (!isnull &&
+        overwrite_attribute(row.trigger->tg_newslot, tuple, row.guard->attribute, version))
+        return tuple;
+    return heap_modify_tuple_by_cols(tuple, row.descriptor(), 1, &column, &version, &isnull);
 }
 
 /* The row with the version after the stored one. */
@@ -343,10 +349,10 @@ occ_guard(PG_FUNCTION_ARGS)
     Row row = {};
     row.trigger = trigger;
     row.guard = guard;
-    row.stored = heap_getattr(trigger->tg_trigtuple, guard->version.attnum, row.descriptor(),
-                              &row.stored_null);
-    row.stated = heap_getattr(trigger->tg_newtuple, guard->version.attnum, row.descriptor(),
-                              &row.stated_null);
+    row.stored =
+        read_attribute(trigger->tg_trigtuple, row.descriptor(), guard->attribute, &row.stored_null);
+    row.stated =
+        read_attribute(trigger->tg_newtuple, row.descriptor(), guard->attribute, &row.stated_null);
 
     return PointerGetDatum(
         with_version_type(guard->version, guard->policy.time_precision, guard->clock,
