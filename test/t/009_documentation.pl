@@ -1,0 +1,80 @@
+# The SQL of the documentation runs, and prints what the documentation shows.
+#
+# In README.md and docs/, a ```sql block is run in one psql session.  If a ```text block follows it at once, that is all
+# it prints; otherwise it must run without an error.
+use strict;
+use warnings FATAL => 'all';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use IPC::Run;
+use File::Basename;
+
+my $root = dirname(__FILE__) . '/../..';
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->start;
+
+# The blocks of a page: line number, SQL, and what it prints, if the page says so.
+sub blocks
+{
+	my ($page) = @_;
+	my $text = slurp_file($page);
+	my @blocks;
+	while ($text =~ /^```sql\n(.*?)^```\n(?:```text\n(.*?)^```\n)?/msg)
+	{
+		my ($sql, $output) = ($1, $2);
+		my $line = 1 + (substr($text, 0, $-[0]) =~ tr/\n//);
+		push @blocks, [ $line, $sql, $output ];
+	}
+	return @blocks;
+}
+
+# What psql prints, errors included, in order, without the blank line after each result.
+sub run_sql
+{
+	my ($database, $sql) = @_;
+	my $output;
+	# On one channel, unbuffered, so that messages stand where a person would see them.
+	my @command = ('psql', '-XqA', '-v', 'ON_ERROR_STOP=0', '-P', 'format=aligned', '-d', $node->connstr($database));
+	IPC::Run::run \@command, '<', \$sql, '>', \$output, '2>&1';
+	$output =~ s/^ERROR: +current transaction.*\n//mg;
+	return $output;
+}
+
+sub normalized
+{
+	my ($text) = @_;
+	$text =~ s/^ (\w+) \n-+\n \n\(1 row\)\n\n//mg;    # SELECT of a void function
+	$text =~ s/^(psql:)?<stdin>:\d+: //mg;
+	$text =~ s/^psql:[^:]*: //mg;
+	$text =~ s/\s+$//;
+	return $text;
+}
+
+my $number = 0;
+for my $page ("$root/README.md", sort glob("$root/docs/*.md"))
+{
+	my $name = basename($page);
+	my $database = 'docs' . $number++;
+	my @blocks = blocks($page);
+	next unless @blocks;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, 'CREATE EXTENSION occ_lock') unless $name eq 'README.md';
+	for my $block (@blocks)
+	{
+		my ($line, $sql, $expected) = @$block;
+		my $output = run_sql($database, $sql);
+		if (defined $expected)
+		{
+			is(normalized($output), normalized($expected), "$name, line $line, prints what it says");
+		}
+		else
+		{
+			unlike($output, qr/^ERROR/m, "$name, line $line, runs");
+		}
+	}
+}
+
+$node->stop;
+done_testing();
