@@ -119,5 +119,10 @@ CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.note IS DISTINCT FROM
 UPDATE t SET note = note RETURNING version;
 UPDATE t SET note = 'new' RETURNING version;
 UPDATE t SET note = 'newer', version = 3 RETURNING version;
+-- occ.enable() makes it fire on every update.
+ALTER TRIGGER g ON t RENAME TO _occ_guard;
+SELECT occ.enable('t');
+UPDATE t SET note = note RETURNING version;
+SELECT occ.enable('t');
 DROP TABLE t;
 DROP FUNCTION attach;

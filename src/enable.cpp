@@ -212,56 +212,11 @@ changes_between(const InstalledGuard &installed, const Options &after)
                     name_of(after.policy.time_precision));
     describe_change(&text, "ignore", before.ignore, after.ignore);
     describe_change(&text, "key", before.key, after.key);
+    if (!installed.is_plain)
+        appendStringInfo(&text, "%sfires on every update", text.len > 0 ? ", " : "");
     if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN)
         appendStringInfo(&text, "%senabled again", text.len > 0 ? ", " : "");
     return text.data;
-}
-
-/* Another trigger in the guard's place, or a guard that is not ours to change. */
-void
-check_installed(Relation relation, const InstalledGuard &installed)
-{
-    const TriggerDesc *triggers = relation->trigdesc;
-
-    if (installed.exists && installed.is_clone)
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("partition \"%s\" is guarded by its partitioned table",
-                       RelationGetRelationName(relation)),
-                errhint("Call occ.enable(%s) for all partitions.", name_literal(root_of(relation))),
-                errtable(relation));
-    if (installed.exists && strcmp(NameStr(installed.name), guard_name) != 0)
-        ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
-                errmsg("table \"%s\" is already guarded by trigger \"%s\"",
-                       RelationGetRelationName(relation), NameStr(installed.name)),
-                errhint("Change that trigger, or drop it first."), errtable(relation));
-    for (int i = 0; !installed.exists && triggers != nullptr && i < triggers->numtriggers; i++) {
-        if (strcmp(triggers->triggers[i].tgname, guard_name) == 0)
-            ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
-                    errmsg("trigger \"%s\" of table \"%s\" is not a guard", guard_name,
-                           RelationGetRelationName(relation)),
-                    errhint("Rename it: occ.enable() needs that name."), errtable(relation));
-    }
-}
-
-/* A partition's own guard would stand in the way of the one for all partitions. */
-void
-check_partitions(Oid relid)
-{
-    List *partitions = inheritance_children(relid, ShareRowExclusiveLock);
-    ListCell *cell;
-
-    foreach (cell, partitions) {
-        Relation partition = open_table(lfirst_oid(cell), NoLock);
-        const InstalledGuard guard = installed_guard(partition);
-        if (guard.exists && !guard.is_clone)
-            ereport(
-                ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
-                errmsg("partition \"%s\" has a guard of its own",
-                       RelationGetRelationName(partition)),
-                errhint("Call occ.disable(%s) first.", name_literal(RelationGetRelid(partition))),
-                errtable(partition));
-        relation_close(partition, NoLock);
-    }
 }
 
 void

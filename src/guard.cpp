@@ -149,9 +149,10 @@ version_was_changed(const Row &row)
 {
     if (row.stored_null || row.stated_null)
         return row.stored_null != row.stated_null;
-    if (row.guard->version.kind == VersionKind::uuid)
-        return memcmp(DatumGetUUIDP(row.stored), DatumGetUUIDP(row.stated), UUID_LEN) != 0;
-    return row.stored != row.stated;
+    if (row.guard->attribute.by_value)
+        return row.stored != row.stated;
+    return memcmp(DatumGetPointer(row.stored), DatumGetPointer(row.stated),
+                  row.guard->attribute.length) != 0;
 }
 
 /* Did nothing change but ignored columns? */

@@ -88,11 +88,59 @@ installed_guard(Relation relation)
         guard.exists = true;
         namestrcpy(&guard.name, trigger.tgname);
         guard.is_clone = trigger.tgisclone;
+        guard.is_plain =
+            trigger.tgnattr == 0 && trigger.tgqual == nullptr &&
+            trigger.tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE);
         guard.enabled = trigger.tgenabled;
         for (int k = 0; k < trigger.tgnargs; k++)
             guard.arguments.add(pstrdup(trigger.tgargs[k]));
     }
     return guard;
+}
+
+void
+check_installed(Relation relation, const InstalledGuard &installed)
+{
+    const TriggerDesc *triggers = relation->trigdesc;
+
+    if (installed.exists && installed.is_clone)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("partition \"%s\" is guarded by its partitioned table",
+                       RelationGetRelationName(relation)),
+                errhint("Call occ.enable(%s) for all partitions.", name_literal(root_of(relation))),
+                errtable(relation));
+    if (installed.exists && strcmp(NameStr(installed.name), guard_name) != 0)
+        ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                errmsg("table \"%s\" is already guarded by trigger \"%s\"",
+                       RelationGetRelationName(relation), NameStr(installed.name)),
+                errhint("Change that trigger, or drop it first."), errtable(relation));
+    for (int i = 0; !installed.exists && triggers != nullptr && i < triggers->numtriggers; i++) {
+        if (strcmp(triggers->triggers[i].tgname, guard_name) == 0)
+            ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                    errmsg("trigger \"%s\" of table \"%s\" is not a guard", guard_name,
+                           RelationGetRelationName(relation)),
+                    errhint("Rename it: occ.enable() needs that name."), errtable(relation));
+    }
+}
+
+void
+check_partitions(Oid relid)
+{
+    List *partitions = inheritance_children(relid, ShareRowExclusiveLock);
+    ListCell *cell;
+
+    foreach (cell, partitions) {
+        Relation partition = open_table(lfirst_oid(cell), NoLock);
+        const InstalledGuard guard = installed_guard(partition);
+        if (guard.exists && !guard.is_clone)
+            ereport(
+                ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
+                errmsg("partition \"%s\" has a guard of its own",
+                       RelationGetRelationName(partition)),
+                errhint("Call occ.disable(%s) first.", name_literal(RelationGetRelid(partition))),
+                errtable(partition));
+        relation_close(partition, NoLock);
+    }
 }
 
 void

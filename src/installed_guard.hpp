@@ -23,6 +23,7 @@ struct InstalledGuard {
     bool exists = false;
     NameData name = {};
     bool is_clone = false; /* made by PostgreSQL on a partition */
+    bool is_plain = false; /* BEFORE UPDATE and no more, without WHEN or a column list */
     char enabled = '\0';
     Arguments arguments;
 };
@@ -39,6 +40,16 @@ Relation open_table(Oid relid, LOCKMODE lockmode);
 
 /* The guard of an open relation; a second one is an error (55000). */
 InstalledGuard installed_guard(Relation relation);
+
+/*
+ * Raise if occ.enable() can't make or change the guard of this table: another
+ * trigger has its name (42710), it has another name (42710), or it is a
+ * partition's share of its partitioned table's guard (55000).
+ */
+void check_installed(Relation relation, const InstalledGuard &installed);
+
+/* Raise 42710 if a partition has a guard of its own: it would stand in the way. */
+void check_partitions(Oid relid);
 
 /* Run one DDL command as the current user.  Every name in it must be qualified. */
 void run_ddl(const char *command);

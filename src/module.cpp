@@ -5,7 +5,11 @@
 #include "statement.hpp"
 
 extern "C" {
+#ifdef PG_MODULE_MAGIC_EXT /* since 18: pg_get_loaded_modules() shows name and version */
+PG_MODULE_MAGIC_EXT(.name = "occ_lock", .version = OCC_LOCK_VERSION);
+#else
 PG_MODULE_MAGIC;
+#endif
 
 PGDLLEXPORT void _PG_init(void);
 }

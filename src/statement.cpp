@@ -148,6 +148,18 @@ settle_query(QueryDesc *query)
         settle(findings, query);
 }
 
+/* The output functions of keys may want a snapshot, which nobody else needs any more. */
+void
+settle_transaction()
+{
+    if (any_findings() == nullptr)
+        return;
+    PushActiveSnapshot(GetTransactionSnapshot());
+    while (Findings *findings = any_findings())
+        settle(findings, nullptr);
+    PopActiveSnapshot();
+}
+
 void
 finish(QueryDesc *query)
 {
@@ -186,8 +198,7 @@ occ_transaction_event(XactEvent event, void *)
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
-        while (Findings *findings = any_findings())
-            settle(findings, nullptr);
+        settle_transaction();
         break;
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_PARALLEL_COMMIT:

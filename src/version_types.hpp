@@ -95,7 +95,7 @@ statement_clock(VersionKind kind)
             instant_of(kind, GetCurrentStatementStartTimestamp())};
 }
 
-/* What a new version of this kind is made of.  Error: XX000 if there is no entropy. */
+/* What a new version of this kind is made of.  Error: 58000 if there is no entropy. */
 inline Fresh
 fresh_for(VersionKind kind)
 {
@@ -105,7 +105,7 @@ fresh_for(VersionKind kind)
         fresh.now = instant_of(kind, GetCurrentTimestamp());
     else if (kind == VersionKind::uuid) {
         if (!pg_strong_random(fresh.random.data(), fresh.random.size()))
-            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+            ereport(ERROR, errcode(ERRCODE_SYSTEM_ERROR),
                     errmsg("could not generate random values"));
     }
     return fresh;

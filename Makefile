@@ -1,0 +1,136 @@
+# occ_lock: optimistic concurrency control for PostgreSQL
+#
+# `make`, `make install` and `make installcheck` are PGXS as everywhere, for the server that PG_CONFIG names.
+# All other goals install what they miss, work on a copy of that server and leave nothing behind: see `make help`.
+
+EXTENSION = occ_lock
+MODULE_big = occ_lock
+DATA = occ_lock--1.0.sql
+OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
+
+REGRESS = \
+	install \
+	guard_integer \
+	guard_time \
+	guard_uuid \
+	ignore \
+	keys \
+	partitions \
+	inheritance \
+	views_and_foreign_tables \
+	statements \
+	referential \
+	triggers \
+	ddl \
+	enable \
+	arguments \
+	settings \
+	privileges \
+	conflicts
+
+ISOLATION =
+
+REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+PROVE_TESTS = test/t/*.pl
+
+PG_CONFIG ?= pg_config
+
+# A PostgreSQL error is a longjmp and runs no destructors, so exceptions, RTTI and with them libstdc++ stay out.
+OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra
+
+# These need neither PGXS nor a compiler to start with, only bash.
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap lint tidy format
+PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
+.PHONY: $(OWN_GOALS) $(PGXS_GOALS)
+
+all: ## Build for PG_CONFIG (default: pg_config)
+install: ## Install into that server
+installcheck: ## Run the regression and isolation tests on a running server (PGHOST, PGPORT)
+clean: ## Remove everything built
+
+help: ## List these goals
+	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# exec, so that a signal to make reaches the script. And scripts get no jobserver, so don't tell the make in them of one.
+RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
+
+bootstrap: ## Install what is missing to build and test, by Debian package name
+	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl shellcheck >/dev/null
+
+demo: ## See updates get lost without the guard, and none with it
+	$(RUN) test/server demo/run
+
+shell: ## Open psql on a private server that has the extension
+	$(RUN) test/server test/shell
+
+test: ## Run all of the tests below, on private servers
+	$(RUN) test/run
+
+unit: ## The version arithmetic (GoogleTest, no server)
+	$(RUN) test/bootstrap libgtest-dev >/dev/null
+	@mkdir -p build
+	@$(CXX) -std=gnu++20 -g -Wall -Wextra -fsanitize=undefined -fno-sanitize-recover=all -Isrc \
+		test/unit/*.cpp -lgtest -lgtest_main -pthread -o build/unit
+	@build/unit
+
+regress: ## One session: sql/ against expected/ (REGRESS=name for one)
+	$(RUN) test/server make -s installcheck ISOLATION=
+
+isolation: ## Several sessions: test/isolation/ (ISOLATION=name for one)
+	$(RUN) test/server make -s installcheck REGRESS=
+
+tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
+	$(RUN) test/bootstrap libipc-run-perl >/dev/null
+	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS=--verbose
+
+lint: ## Format, warnings, symbols, and that no test is left out
+	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint
+
+tidy: ## clang-tidy over src/ (slow, so not part of lint)
+	$(RUN) test/tidy
+
+format: ## clang-format the sources in place
+	$(RUN) test/bootstrap clang-format >/dev/null
+	@clang-format -i $(wildcard src/*.cpp src/*.hpp test/*/*.cpp test/*/*.hpp)
+
+ifneq ($(filter-out $(OWN_GOALS),$(or $(MAKECMDGOALS),all)),)
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+
+# libpq-dev brings a pg_config too, which names files that only postgresql-server-dev-NN has.
+ifeq ($(and $(wildcard $(PGXS)),$(wildcard $(INCLUDEDIR_SERVER)/postgres.h)),)
+$(error $(PG_CONFIG) leads to no PostgreSQL server headers: install postgresql-server-dev-NN or run "make bootstrap")
+endif
+
+VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+
+# -isystem, because server headers warn under our flags and use `register`, which C++20 has dropped.
+PG_CPPFLAGS = -isystem $(INCLUDEDIR_SERVER) -DOCC_LOCK_VERSION='"$(VERSION)"'
+PG_CXXFLAGS = $(OUR_CXXFLAGS)
+EXTRA_CLEAN = build .built-for
+
+include $(PGXS)
+
+# The bitcode rule knows neither PG_CXXFLAGS nor COPT.
+BITCODE_CXXFLAGS += $(OUR_CXXFLAGS) $(COPT)
+
+# PostgreSQL's own flags are for GCC if it was built with GCC.
+ifneq ($(findstring clang,$(CXX)),)
+override CXXFLAGS += -Wno-unknown-warning-option
+endif
+
+# Objects for one server version are no good for another, so a change of PG_CONFIG builds them again.
+BUILT_FOR := $(shell $(PG_CONFIG) --version)
+ifneq ($(BUILT_FOR),$(shell cat .built-for 2>/dev/null))
+$(shell echo '$(BUILT_FOR)' >.built-for)
+endif
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile $(EXTENSION).control .built-for
+
+# Not part of installcheck, because not every machine has the Perl modules.
+prove_installcheck:
+	$(prove_installcheck)
+
+endif
