@@ -55,8 +55,8 @@ help: ## List these goals
 # exec, so that a signal to make reaches the script. And scripts get no jobserver, so don't tell the make in them of one.
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
 
-bootstrap: ## Install what is missing to build and test, by Debian package name
-	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl shellcheck >/dev/null
+bootstrap: ## Install what is missing to build and test, by Debian package name; print the PG_CONFIG to use
+	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl shellcheck
 
 demo: ## See updates get lost without the guard, and none with it
 	$(RUN) test/server demo/run
@@ -104,10 +104,10 @@ ifeq ($(and $(wildcard $(PGXS)),$(wildcard $(INCLUDEDIR_SERVER)/postgres.h)),)
 $(error $(PG_CONFIG) leads to no PostgreSQL server headers: install postgresql-server-dev-NN or run "make bootstrap")
 endif
 
-VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+OCC_LOCK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 # -isystem, because server headers warn under our flags and use `register`, which C++20 has dropped.
-PG_CPPFLAGS = -isystem $(INCLUDEDIR_SERVER) -DOCC_LOCK_VERSION='"$(VERSION)"'
+PG_CPPFLAGS = -isystem $(INCLUDEDIR_SERVER) -DOCC_LOCK_VERSION='"$(OCC_LOCK_VERSION)"'
 PG_CXXFLAGS = $(OUR_CXXFLAGS)
 EXTRA_CLEAN = build .built-for
 
