@@ -73,7 +73,14 @@ CREATE VIEW occ.tables AS
            o.deletes,
            o.enforce,
            o.time_precision,
-           t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[]) AS enabled
+           -- A partition's share of the guard can be disabled on its own.
+           NOT EXISTS (
+               SELECT
+               FROM pg_catalog.pg_partition_tree(t.tgrelid) AS p
+                    JOIN pg_catalog.pg_trigger AS c ON c.tgrelid OPERATOR(pg_catalog.=) p.relid
+               WHERE c.tgfoid OPERATOR(pg_catalog.=) t.tgfoid
+                 AND c.tgenabled OPERATOR(pg_catalog.<>) ALL ('{O,A}'::pg_catalog."char"[])
+           ) AND t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[]) AS enabled
     FROM pg_catalog.pg_trigger AS t
          CROSS JOIN LATERAL occ.guard_options(t.tgrelid, t.tgargs) AS o
     WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard'::pg_catalog.regproc

@@ -69,6 +69,8 @@ FROM unnest(ARRAY['\x00', '\x61', '\x610062', '\x6100746f6b656e3d6e65787400', '\
                   decode(repeat('7800', 100), 'hex'), decode(repeat('78', 10000), 'hex')]::bytea[]) AS b;
 SELECT version_column, token, key_columns FROM occ.guard_options(0, 'version\000token=next\000');
 SELECT occ.guard_options(NULL, NULL);
+SELECT length(version_column::text), octet_length(version_column::text)
+FROM occ.guard_options(0, convert_to('bb' || repeat('é', 40), 'UTF8') || '\x00');
 
 -- Triggers of another kind.
 CREATE VIEW v AS SELECT * FROM t;

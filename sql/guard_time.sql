@@ -82,6 +82,13 @@ SELECT stored,
        try($$'token=auto'$$, stored, 'at = ''infinity''') AS infinity
 FROM unnest('{"NULL",''infinity'',''-infinity''}'::text[]) AS stored;
 
+-- Where the column is NOT NULL, any stated time repairs an infinite one, also under strict.
+ALTER TABLE t ALTER COLUMN at SET NOT NULL;
+SELECT stated, try($$'preset=strict'$$, '''infinity''', stated)
+FROM (VALUES (1, 'at = NULL'), (2, 'at = ''infinity'''), (3, 'at = ''2020-01-01'''), (4, 'at = now()'), (5, 'note = ''new''')) AS s (n, stated)
+ORDER BY n;
+ALTER TABLE t ALTER COLUMN at DROP NOT NULL;
+
 -- The end of time.
 BEGIN;
 CREATE TEMP TABLE last (id int PRIMARY KEY, at timestamptz);

@@ -48,6 +48,10 @@ ALTER TABLE page ADD COLUMN updated_at timestamptz DEFAULT '2020-01-01';
 SELECT occ.enable('page', 'updated_at', ignore => '{views}');
 UPDATE page SET views = 9, updated_at = now() WHERE id = 1 RETURNING updated_at = now() AS stamped;
 UPDATE page SET views = 10 WHERE id = 2 RETURNING updated_at = '2020-01-01' AS kept;
+-- But it says nothing about what was read, so it needs no version either.
+SELECT occ.enable('page', 'updated_at', ignore => '{views}', unstated => 'reject');
+UPDATE page SET views = 11, updated_at = now() WHERE id = 2 RETURNING updated_at = now() AS stamped;
+UPDATE page SET title = 'deux', updated_at = now() WHERE id = 2;
 
 -- Without ignore, an update that changes nothing moves the version.
 SELECT occ.enable('page');

@@ -71,7 +71,23 @@ UPDATE stock SET quantity = 0;
 ALTER TABLE stock_za DISABLE TRIGGER _occ_guard;
 UPDATE stock_za SET quantity = 0 RETURNING version;
 UPDATE stock SET quantity = 0 WHERE region = 'us';
+SELECT enabled FROM occ.tables;
+SELECT occ.enable('stock', preset => 'strict');
+SELECT enabled FROM occ.tables;
+UPDATE stock_za SET quantity = 0;
 DROP TABLE stock;
+
+-- A stated NULL is refused where the column is NOT NULL, even if the row moves to where it is not.
+CREATE TABLE mixed (id int PRIMARY KEY, version int DEFAULT 1) PARTITION BY RANGE (id);
+CREATE TABLE mixed_strict (id int NOT NULL, version int NOT NULL DEFAULT 1);
+ALTER TABLE mixed ATTACH PARTITION mixed_strict FOR VALUES FROM (0) TO (10);
+CREATE TABLE mixed_lax PARTITION OF mixed FOR VALUES FROM (10) TO (20);
+SELECT occ.enable('mixed');
+INSERT INTO mixed VALUES (1, 5);
+UPDATE mixed SET id = 11, version = NULL;
+UPDATE mixed SET id = 11, version = 5 RETURNING tableoid::regclass, version;
+UPDATE mixed SET version = NULL;
+DROP TABLE mixed;
 
 -- The version column is added to all partitions at once, under the partition's own column numbers.
 CREATE TABLE log (id int, day date, note text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);

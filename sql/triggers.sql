@@ -115,6 +115,9 @@ UPDATE m SET note = 'new', updated_at = '2020-01-01' RETURNING updated_at = now(
 \set VERBOSITY terse
 UPDATE m SET note = 'stale', updated_at = '2020-01-01';
 \set VERBOSITY default
+-- A stated NULL is no way around it, although the later trigger would fill the column.
+SELECT occ.enable('m', 'updated_at', preset => 'strict');
+UPDATE m SET note = 'blind', updated_at = NULL;
 DROP TABLE m;
 DROP FUNCTION show;
 DROP EXTENSION moddatetime, amcheck;

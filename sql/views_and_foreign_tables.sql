@@ -49,7 +49,24 @@ UPDATE remote SET note = 'new', version = 5 WHERE id = 1 RETURNING version;
 UPDATE remote SET note = 'stale', version = 5;
 UPDATE remote SET note = 'blind' RETURNING id, version;
 SELECT * FROM local ORDER BY id;
+-- A row that several source rows match is listed once, though it has no address here.
+UPDATE remote SET version = 1 FROM generate_series(1, 3) WHERE id = 2;
+-- NOT NULL is not enforced on foreign tables, but the guard minds it.
+ALTER FOREIGN TABLE remote ALTER COLUMN version SET NOT NULL;
+UPDATE remote SET version = NULL;
 SELECT occ.disable('remote');
+
+-- A foreign partition is guarded with the others, if it has the version column.
+CREATE TABLE mixed (id int, note text) PARTITION BY RANGE (id);
+CREATE TABLE mixed_local PARTITION OF mixed FOR VALUES FROM (10) TO (20);
+CREATE FOREIGN TABLE mixed_remote PARTITION OF mixed FOR VALUES FROM (0) TO (10) SERVER loopback OPTIONS (table_name 'local');
+SELECT occ.enable('mixed', key => '{id}');
+SELECT count(*) FROM mixed;
+ALTER TABLE mixed ADD COLUMN version bigint NOT NULL DEFAULT 5;
+SELECT occ.enable('mixed', key => '{id}');
+INSERT INTO mixed_local VALUES (11, 'eleven');
+UPDATE mixed SET note = 'stale', version = 1;
+DROP TABLE mixed;
 
 -- Or on the other side, which is where it belongs: the error comes through with all that matters.
 SELECT occ.enable('local');

@@ -23,18 +23,17 @@ inline Attribute
 describe_attribute(TupleDesc descriptor, AttrNumber attnum)
 {
     Form_pg_attribute target = TupleDescAttr(descriptor, attnum - 1);
-    int offset = 0;
+    Size offset = 0;
+    bool fixed = true;
 
     Assert(target->attlen > 0);
-    for (int i = 0; i < attnum - 1 && offset >= 0; i++) {
-        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-        offset = attribute->attlen > 0
-                     ? att_align_nominal(offset, attribute->attalign) + attribute->attlen
-                     : -1;
+    for (int i = 0; i < attnum - 1 && fixed; i++) {
+        Form_pg_attribute earlier = TupleDescAttr(descriptor, i);
+        fixed = earlier->attlen > 0;
+        offset = att_align_nominal(offset, earlier->attalign) + earlier->attlen;
     }
-    if (offset >= 0)
-        offset = att_align_nominal(offset, target->attalign);
-    return {attnum, target->attlen, target->attbyval, offset};
+    offset = att_align_nominal(offset, target->attalign);
+    return {attnum, target->attlen, target->attbyval, fixed ? static_cast<int>(offset) : -1};
 }
 
 /* Where the attribute's value lies, or null if it is NULL or not stored in this tuple. */

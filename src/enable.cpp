@@ -61,44 +61,26 @@ collect_arguments(FunctionCallInfo fcinfo)
     return arguments;
 }
 
-/* Add the version column.  Costs no rewrite: a constant default is stored once. */
+/*
+ * Add the version column.  Costs no rewrite: a constant default is stored once.
+ * In a foreign table, or a parent of one, it would name a column that the
+ * other server does not have.
+ */
 void
 add_version_column(Oid relid, const char *column)
 {
-    if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
-                errmsg("column \"%s\" of foreign table \"%s\" does not exist", column,
-                       get_rel_name(relid)),
-                errhint("Add it on the foreign server first, then here."));
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(relid, AccessExclusiveLock, nullptr)) {
+        if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+            ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+                    errmsg("column \"%s\" of foreign table \"%s\" does not exist", column,
+                           get_rel_name(lfirst_oid(cell))),
+                    errhint("Add it on the foreign server first, then here."));
+    }
     run_ddl(psprintf("ALTER TABLE %s ADD COLUMN %s pg_catalog.int8 NOT NULL DEFAULT 1",
                      qualified_name(relid), quote_identifier(column)));
     ereport(NOTICE, errmsg("added column \"%s\" (bigint NOT NULL DEFAULT 1) to table \"%s\"",
                            column, get_rel_name(relid)));
-}
-
-/* Does a unique index say that no two rows agree in these columns? */
-bool
-is_unique(Relation relation, const Bitmapset *columns)
-{
-    List *indexes = RelationGetIndexList(relation);
-    bool unique = false;
-    ListCell *cell;
-
-    foreach (cell, indexes) {
-        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(cell)));
-        if (!HeapTupleIsValid(tuple))
-            continue;
-        auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-        Bitmapset *indexed = nullptr;
-        for (int i = 0; i < index->indnkeyatts; i++)
-            indexed = bms_add_member(indexed, Max(index->indkey.values[i], 0));
-        unique =
-            unique || (index->indisunique && index->indisvalid && bms_is_subset(indexed, columns) &&
-                       heap_attisnull(tuple, Anum_pg_index_indpred, nullptr));
-        ReleaseSysCache(tuple);
-    }
-    list_free(indexes);
-    return unique;
 }
 
 /*
@@ -110,9 +92,13 @@ void
 check_key(Relation relation, const Options &options, const VersionColumn &version, bool is_child)
 {
     const bool can_be_unique = relation->rd_rel->relkind == RELKIND_RELATION && !is_child;
-    const Key key = find_key(relation, options.key);
+    const Key key = find_key(RelationGetRelid(relation), options.key);
     Bitmapset *columns = nullptr;
 
+    if (bms_num_members(find_columns(relation, options.key, "key")) > INDEX_MAX_KEYS)
+        ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
+                errmsg("a key cannot have more than %d columns", INDEX_MAX_KEYS),
+                errtable(relation));
     if (key.count == 0)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("table \"%s\" has no key", RelationGetRelationName(relation)),
@@ -131,7 +117,7 @@ check_key(Relation relation, const Options &options, const VersionColumn &versio
                     errtablecol(relation, key.attnums[i]));
         columns = bms_add_member(columns, key.attnums[i]);
     }
-    if (!options.key.empty() && can_be_unique && !is_unique(relation, columns))
+    if (!options.key.empty() && can_be_unique && !is_unique(RelationGetRelid(relation), columns))
         ereport(
             ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("key columns of table \"%s\" are not unique", RelationGetRelationName(relation)),
@@ -191,7 +177,7 @@ describe_change(StringInfo text, const char *name, std::string_view before, std:
 
 /* What differs between two guards, for the user; empty if nothing does. */
 char *
-changes_between(const InstalledGuard &installed, const Options &after)
+changes_between(const InstalledGuard &installed, bool all_enabled, const Options &after)
 {
     const Options before = parse_options(installed.arguments.span());
     StringInfoData text;
@@ -214,7 +200,7 @@ changes_between(const InstalledGuard &installed, const Options &after)
     describe_change(&text, "key", before.key, after.key);
     if (!installed.is_plain)
         appendStringInfo(&text, "%sfires on every update", text.len > 0 ? ", " : "");
-    if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN)
+    if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN || !all_enabled)
         appendStringInfo(&text, "%senabled again", text.len > 0 ? ", " : "");
     return text.data;
 }
@@ -249,6 +235,23 @@ key_literal(Relation relation, const Key &key)
         "key", construct_array(names, key.count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
 }
 
+/*
+ * Open and lock a table to guard it.  Adding a column takes a stronger lock,
+ * and while we wait for one, another session may add or drop the column.
+ */
+Relation
+open_for_guard(Oid relid, const char *column, bool *add_column)
+{
+    for (LOCKMODE lockmode = ShareRowExclusiveLock;; lockmode = AccessExclusiveLock) {
+        Relation relation = open_table(relid, lockmode);
+        *add_column = find_column(RelationGetDescr(relation), column) == InvalidAttrNumber &&
+                      SystemAttributeByName(column) == nullptr;
+        if (!*add_column || lockmode == AccessExclusiveLock)
+            return relation;
+        relation_close(relation, lockmode);
+    }
+}
+
 /* The guarded table that another one inherits from. */
 struct Parent {
     Oid relid;
@@ -262,15 +265,15 @@ guard_table(Oid relid, Arguments arguments, const Parent *parent)
     check_may_guard(relid);
 
     const char *column = arguments.items[0].data();
-    const bool add_column = get_attnum(relid, column) == InvalidAttrNumber;
-    Relation relation = open_table(relid, add_column ? AccessExclusiveLock : ShareRowExclusiveLock);
+    bool add_column;
+    Relation relation = open_for_guard(relid, column, &add_column);
     const InstalledGuard installed = installed_guard(relation);
 
     check_installed(relation, installed);
-    if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-        check_partitions(relid);
+    const bool all_enabled =
+        relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE || check_partitions(relid);
     if (parent != nullptr && parse_options(arguments.span()).key.empty() &&
-        find_key(relation, {}).count == 0)
+        find_key(relid, {}).count == 0)
         arguments.add(parent->key);
 
     const Options options = parse_options(arguments.span());
@@ -280,13 +283,13 @@ guard_table(Oid relid, Arguments arguments, const Parent *parent)
     check_key(relation, options, version, parent != nullptr);
     check_ignore(relation, options, version);
     give_warnings(relation, options, version);
-    char *key = key_literal(relation, find_key(relation, options.key));
+    char *key = key_literal(relation, find_key(relid, options.key));
     relation_close(relation, NoLock); /* DDL refuses a table that is open */
 
     if (add_column)
         add_version_column(relid, column);
 
-    const char *changes = installed.exists ? changes_between(installed, options) : "";
+    const char *changes = installed.exists ? changes_between(installed, all_enabled, options) : "";
     if (!installed.exists || *changes != '\0')
         create_trigger(relid, arguments);
     if (*changes != '\0')

@@ -23,7 +23,7 @@ namespace {
 Findings *all_findings = nullptr;
 
 /* A list longer than this ends early, whatever max_reported_rows says. */
-constexpr Size max_listed_bytes = 16 * 1024 * 1024;
+constexpr Size max_listed_bytes = Size{16} * 1024 * 1024;
 
 /* Identifies a row within a statement. */
 struct RowAddress {
@@ -127,30 +127,28 @@ void
 resolve_key(Findings *findings, TableFindings *table, const Refusal &refusal)
 {
     Relation relation = refusal.trigger->tg_relation;
-    const Key key = find_key(relation, refusal.key_option);
+    const Key key = find_key(RelationGetRelid(relation), refusal.key_option);
 
     table->key = static_cast<KeyColumn *>(
         MemoryContextAllocZero(findings->context, sizeof(KeyColumn) * (key.count + 1)));
     for (int i = 0; i < key.count; i++) {
         Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1);
-        table->key[i] = {attribute->attname, key.attnums[i], attribute->atttypid};
+        table->key[i] = {attribute->attname, key.attnums[i], attribute->atttypid, attribute->attlen,
+                         attribute->attbyval};
     }
     table->key_count = key.count;
 }
 
-/* Is the row listed already?  A row that several source rows match is refused several times. */
+/* Is the row at that address listed already?  If not, it will be. */
 bool
-is_listed(Findings *findings, const TriggerData *trigger)
+is_address_listed(Findings *findings, Oid relid, const ItemPointerData &tid)
 {
     RowAddress address;
     bool found;
 
-    if (!ItemPointerIsValid(&trigger->tg_trigtuple->t_self))
-        return false; /* a foreign table's row has no address that we know */
     memset(&address, 0, sizeof(address));
-    address.relid = RelationGetRelid(trigger->tg_relation);
-    ItemPointerCopy(&trigger->tg_trigtuple->t_self, &address.tid);
-
+    address.relid = relid;
+    address.tid = tid;
     if (findings->seen == nullptr) {
         HASHCTL control = {};
         control.keysize = sizeof(RowAddress);
@@ -161,6 +159,32 @@ is_listed(Findings *findings, const TriggerData *trigger)
     }
     hash_search(findings->seen, &address, HASH_ENTER, &found);
     return found;
+}
+
+/* Is a row with the same key listed already?  A foreign table's row has no address that we know. */
+bool
+is_key_listed(const Findings &findings, StaleRow *row)
+{
+    const TableFindings &table = *row->table;
+
+    for (int i = 0; i < table.key_count; i++) {
+        if (!row->key_nulls[i])
+            row->key_hash =
+                pg_rotate_left32(row->key_hash, 1) ^
+                datum_image_hash(row->key[i], table.key[i].by_value, table.key[i].length);
+    }
+    for (const StaleRow *other = findings.rows; other != nullptr; other = other->next) {
+        bool same =
+            other->table == row->table && other->key_hash == row->key_hash && table.key_count > 0;
+        for (int i = 0; same && i < table.key_count; i++)
+            same =
+                other->key_nulls[i] == row->key_nulls[i] &&
+                (row->key_nulls[i] || datum_image_eq(other->key[i], row->key[i],
+                                                     table.key[i].by_value, table.key[i].length));
+        if (same)
+            return true;
+    }
+    return false;
 }
 
 /* Copy a value of one of the table's columns into the current context. */
@@ -176,6 +200,30 @@ copy_of(Datum value, bool isnull, Oid type)
     if (length == -1)
         return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
     return datumCopy(value, by_value, length);
+}
+
+/* A stale row with copies of its key and versions, in the findings' context. */
+StaleRow *
+copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
+{
+    MemoryContext old = MemoryContextSwitchTo(findings->context);
+    auto *row = static_cast<StaleRow *>(palloc0(sizeof(StaleRow)));
+
+    row->table = table;
+    row->expected_null = refusal.expected_null;
+    row->actual_null = refusal.actual_null;
+    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_type);
+    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_type);
+    row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
+    row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
+    for (int i = 0; i < table->key_count; i++) {
+        const Datum value =
+            heap_getattr(refusal.trigger->tg_trigtuple, table->key[i].attnum,
+                         RelationGetDescr(refusal.trigger->tg_relation), &row->key_nulls[i]);
+        row->key[i] = copy_of(value, row->key_nulls[i], table->key[i].type);
+    }
+    MemoryContextSwitchTo(old);
+    return row;
 }
 
 }  // namespace
@@ -199,33 +247,23 @@ record_stale(const Refusal &refusal)
 {
     Findings *findings = findings_for(refusal.trigger);
     TableFindings *table = table_for(findings, refusal.trigger, *refusal.version, refusal.enforce);
+    const ItemPointerData &tid = refusal.trigger->tg_trigtuple->t_self;
+    const bool has_address = ItemPointerIsValid(&tid);
 
     table->stale++;
     table->stated_next += refusal.stated_next;
+
+    /* A row that several source rows match is refused several times, and listed once. */
     if (findings->listed >= static_cast<std::uint64_t>(settings::max_reported_rows) ||
         MemoryContextMemAllocated(findings->context, true) > max_listed_bytes ||
-        is_listed(findings, refusal.trigger))
+        (has_address && is_address_listed(findings, table->relid, tid)))
         return;
     if (table->key_count < 0)
         resolve_key(findings, table, refusal);
 
-    MemoryContext old = MemoryContextSwitchTo(findings->context);
-    auto *row = static_cast<StaleRow *>(palloc0(sizeof(StaleRow)));
-    row->table = table;
-    row->expected_null = refusal.expected_null;
-    row->actual_null = refusal.actual_null;
-    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_type);
-    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_type);
-    row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
-    row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
-    for (int i = 0; i < table->key_count; i++) {
-        const Datum value =
-            heap_getattr(refusal.trigger->tg_trigtuple, table->key[i].attnum,
-                         RelationGetDescr(refusal.trigger->tg_relation), &row->key_nulls[i]);
-        row->key[i] = copy_of(value, row->key_nulls[i], table->key[i].type);
-    }
-    MemoryContextSwitchTo(old);
-
+    StaleRow *row = copy_row(findings, table, refusal);
+    if (!has_address && is_key_listed(*findings, row))
+        return;
     *findings->rows_end = row;
     findings->rows_end = &row->next;
     findings->listed++;

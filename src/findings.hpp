@@ -36,6 +36,8 @@ struct KeyColumn {
     NameData name;
     AttrNumber attnum;
     Oid type;
+    int16 length;
+    bool by_value;
 };
 
 /* What was found in one table (a partition is one of its own). */
@@ -70,6 +72,7 @@ struct StaleRow {
     bool actual_null;
     Datum *key;
     bool *key_nulls;
+    uint32 key_hash; /* set only for rows without an address */
 };
 
 struct Findings {

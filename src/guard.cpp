@@ -235,20 +235,36 @@ unstated_moves(const Row &row)
     return true;
 }
 
+/*
+ * A NULL for a NOT NULL column: PostgreSQL's own error, raised here.  It might
+ * not get that far: a later trigger may fill the column, and a foreign table's
+ * constraint is not enforced.
+ */
+[[noreturn]] void
+raise_null(const Row &row)
+{
+    Relation relation = row.trigger->tg_relation;
+    const AttrNumber attnum = row.guard->version.attnum;
+
+    ereport(ERROR, errcode(ERRCODE_NOT_NULL_VIOLATION),
+            errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+                   NameStr(TupleDescAttr(row.descriptor(), attnum - 1)->attname),
+                   RelationGetRelationName(relation)),
+            errhint("State the version that you read."), errtablecol(relation, attnum));
+    pg_unreachable();
+}
+
 /* Record a stale row.  Returns whether it passes all the same. */
 bool
 refuse(const Row &row, bool stated_next)
 {
     const GuardState &guard = *row.guard;
 
-    /* No values here: the user may not be allowed to read them. */
-    ereport(DEBUG1,
-            errmsg_internal("occ_lock: row (%u,%u) of \"%s\" is stale: its stored version "
-                            "does not allow the stated one under token \"%s\"",
-                            ItemPointerGetBlockNumberNoCheck(&row.trigger->tg_trigtuple->t_self),
-                            ItemPointerGetOffsetNumberNoCheck(&row.trigger->tg_trigtuple->t_self),
-                            RelationGetRelationName(row.trigger->tg_relation),
-                            name_of(guard.policy.token).data()));
+    /* Neither values nor the row's place: the user may not be allowed to know them. */
+    ereport(DEBUG1, errmsg_internal("occ_lock: a row of \"%s\" is stale: token \"%s\" does not "
+                                    "let the stated version pass over the stored one",
+                                    RelationGetRelationName(row.trigger->tg_relation),
+                                    name_of(guard.policy.token).data()));
     record_stale({.trigger = row.trigger,
                   .version = &guard.version,
                   .key_option = guard.key_option,
@@ -284,7 +300,7 @@ decide(const Row &row, const T &type)
         return bumped(row, type, stored);
     }
     if (row.stated_null && guard.version.not_null)
-        return as_stated; /* PostgreSQL's own error for a NULL is the clearer one */
+        raise_null(row);
 
     switch (judge(type, guard.policy.token, guard.policy.echo, stored, stated)) {
     case Verdict::bump:
@@ -298,7 +314,8 @@ decide(const Row &row, const T &type)
     case Verdict::keep_stated:
         return as_stated;
     case Verdict::unstated:
-        unstated_moves(row);
+        if (!only_ignored_changed(row))
+            unstated_moves(row); /* may raise; the version moves in any case */
         if (stored.has && type.present(stored.value) &&
             type.standing(stated.value, stored.value) == Standing::old_stamp)
             return bumped(row, type, stored);

@@ -123,10 +123,11 @@ check_installed(Relation relation, const InstalledGuard &installed)
     }
 }
 
-void
+bool
 check_partitions(Oid relid)
 {
     List *partitions = inheritance_children(relid, ShareRowExclusiveLock);
+    bool all_enabled = true;
     ListCell *cell;
 
     foreach (cell, partitions) {
@@ -139,8 +140,10 @@ check_partitions(Oid relid)
                        RelationGetRelationName(partition)),
                 errhint("Call occ.disable(%s) first.", name_literal(RelationGetRelid(partition))),
                 errtable(partition));
+        all_enabled = all_enabled && (!guard.exists || guard.enabled == TRIGGER_FIRES_ON_ORIGIN);
         relation_close(partition, NoLock);
     }
+    return all_enabled;
 }
 
 void

@@ -48,8 +48,11 @@ InstalledGuard installed_guard(Relation relation);
  */
 void check_installed(Relation relation, const InstalledGuard &installed);
 
-/* Raise 42710 if a partition has a guard of its own: it would stand in the way. */
-void check_partitions(Oid relid);
+/*
+ * Raise 42710 if a partition has a guard of its own: it would stand in the way.
+ * Returns whether the guard is enabled on all partitions that have it.
+ */
+bool check_partitions(Oid relid);
 
 /* Run one DDL command as the current user.  Every name in it must be qualified. */
 void run_ddl(const char *command);

@@ -37,23 +37,50 @@ kind_of(Oid type, VersionKind *kind)
     }
 }
 
+/* Call action with every valid unique index of a relation that is not partial. */
+template <class Action>
+void
+for_each_unique_index(Oid relid, const Action &action)
+{
+    ScanKeyData scan_key;
+    Relation catalog = table_open(IndexRelationId, AccessShareLock);
+
+    ScanKeyInit(&scan_key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+                ObjectIdGetDatum(relid));
+    SysScanDesc scan =
+        systable_beginscan(catalog, IndexIndrelidIndexId, true, nullptr, 1, &scan_key);
+    while (HeapTuple tuple = systable_getnext(scan)) {
+        auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+        if (index->indisunique && index->indisvalid && index->indislive &&
+            heap_attisnull(tuple, Anum_pg_index_indpred, nullptr))
+            action(*index);
+    }
+    systable_endscan(scan);
+    table_close(catalog, AccessShareLock);
+}
+
+bool
+is_not_null(Oid relid, AttrNumber attnum)
+{
+    HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum));
+    bool not_null = false;
+
+    if (HeapTupleIsValid(tuple)) {
+        not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+        ReleaseSysCache(tuple);
+    }
+    return not_null;
+}
+
 /* The columns of a unique index, if they can name a row. */
 bool
-index_key(Relation relation, Form_pg_index index, HeapTuple tuple, Key *key)
+index_key(const FormData_pg_index &index, Key *key)
 {
-    TupleDesc descriptor = RelationGetDescr(relation);
-
-    if (!index->indisunique || !index->indisvalid ||
-        !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) ||
-        !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr))
-        return false;
-    key->count = index->indnkeyatts;
+    key->count = index.indnkeyatts;
     for (int i = 0; i < key->count; i++) {
-        const AttrNumber attnum = index->indkey.values[i];
-        if (!AttributeNumberIsValid(attnum) || attnum < 0 ||
-            !TupleDescAttr(descriptor, attnum - 1)->attnotnull)
-            return false;
-        key->attnums[i] = attnum;
+        key->attnums[i] = index.indkey.values[i];
+        if (key->attnums[i] <= 0 || !is_not_null(index.indrelid, key->attnums[i]))
+            return false; /* an expression, or nullable */
     }
     return true;
 }
@@ -177,50 +204,53 @@ find_columns(Relation relation, std::string_view literal, const char *option)
 }
 
 Key
-find_key(Relation relation, std::string_view key_option)
+find_key(Oid relid, std::string_view key_option)
 {
     Key best;
-    int best_rank = -1;
 
     if (!key_option.empty()) {
         NameList names(key_option);
         std::array<char, max_identifier + 1> name;
         std::size_t length;
         while (names.next(name, &length) == NameList::Step::name) {
-            const AttrNumber attnum =
-                find_column(RelationGetDescr(relation), {name.data(), length});
-            if (attnum == InvalidAttrNumber)
-                raise_missing_column(relation, {name.data(), length}, "key");
-            if (best.count == INDEX_MAX_KEYS)
-                ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
-                        errmsg("a key cannot have more than %d columns", INDEX_MAX_KEYS));
-            best.attnums[best.count++] = attnum;
+            const AttrNumber attnum = get_attnum(relid, name.data());
+            if (attnum > 0 && best.count < INDEX_MAX_KEYS)
+                best.attnums[best.count++] = attnum;
         }
         return best;
     }
 
-    /* The list is in order of OID, so that the oldest of equals wins. */
-    List *indexes = RelationGetIndexList(relation);
-    ListCell *cell;
-    foreach (cell, indexes) {
-        const Oid index_oid = lfirst_oid(cell);
-        HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
-        if (!HeapTupleIsValid(tuple))
-            continue;
-        auto *index = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-        const bool inherited =
-            relation->rd_rel->relispartition && get_rel_relispartition(index_oid);
+    const bool is_partition = get_rel_relispartition(relid);
+    Oid best_index = InvalidOid;
+    int best_rank = -1;
+    for_each_unique_index(relid, [&](const FormData_pg_index &index) {
+        const bool inherited = is_partition && get_rel_relispartition(index.indexrelid);
         const int rank =
-            4 * int{inherited} + 2 * int{index->indisprimary} + int{index->indisreplident};
+            4 * int{inherited} + 2 * int{index.indisprimary} + int{index.indisreplident};
         Key key;
-        if (rank > best_rank && index_key(relation, index, tuple, &key)) {
+        if ((rank > best_rank || (rank == best_rank && index.indexrelid < best_index)) &&
+            index_key(index, &key)) {
             best = key;
             best_rank = rank;
+            best_index = index.indexrelid;
         }
-        ReleaseSysCache(tuple);
-    }
-    list_free(indexes);
+    });
     return best;
+}
+
+bool
+is_unique(Oid relid, const Bitmapset *columns)
+{
+    bool unique = false;
+
+    for_each_unique_index(relid, [&](const FormData_pg_index &index) {
+        bool covered = true;
+        for (int i = 0; i < index.indnkeyatts; i++)
+            covered = covered && index.indkey.values[i] > 0 &&
+                      bms_is_member(index.indkey.values[i], columns);
+        unique = unique || covered;
+    });
+    return unique;
 }
 
 Oid

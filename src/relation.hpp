@@ -64,8 +64,14 @@ struct Key {
  * primary key, else the replica identity, else the oldest unique index over
  * NOT NULL columns.  On a partition, an index that comes from the partitioned
  * table goes first, so that all partitions agree.
+ *
+ * Reads the catalogues only, so that occ.tables waits for no lock.  Columns of
+ * the option that do not exist are left out: find_columns() is the check.
  */
-Key find_key(Relation relation, std::string_view key_option);
+Key find_key(Oid relid, std::string_view key_option);
+
+/* Does a unique index say that no two rows agree in these columns? */
+bool is_unique(Oid relid, const Bitmapset *columns);
 
 /* The names in an array literal as columns of the relation.  Error: 42703. */
 Bitmapset *find_columns(Relation relation, std::string_view literal, const char *option);

@@ -54,7 +54,8 @@ name_datum(std::string_view text)
 {
     auto *name = static_cast<NameData *>(palloc0(sizeof(NameData)));
 
-    memcpy(NameStr(*name), text.data(), Min(text.size(), max_identifier));
+    memcpy(NameStr(*name), text.data(),
+           pg_mbcliplen(text.data(), static_cast<int>(text.size()), max_identifier));
     return NameGetDatum(name);
 }
 
@@ -76,17 +77,20 @@ names_of_literal(std::string_view literal)
 }
 
 Datum
-key_names(Relation relation, std::string_view key_option)
+key_names(Oid relid, std::string_view key_option)
 {
     Datum names[INDEX_MAX_KEYS];
 
     if (!key_option.empty())
         return names_of_literal(key_option);
-    const Key key = find_key(relation, {});
-    for (int i = 0; i < key.count; i++)
-        names[i] =
-            NameGetDatum(&TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1)->attname);
-    return name_array(names, key.count);
+    const Key key = find_key(relid, {});
+    int count = 0;
+    for (int i = 0; i < key.count; i++) {
+        const char *name = get_attname(relid, key.attnums[i], true);
+        if (name != nullptr)
+            names[count++] = name_datum(name);
+    }
+    return name_array(names, count);
 }
 
 Datum
@@ -103,7 +107,8 @@ text_datum(std::string_view text)
  * occ.guard_options(relation oid, arguments bytea) RETURNS record
  *
  * arguments are pg_trigger.tgargs.  Broken ones raise no error, so that one
- * hand-made trigger does not hide all others: the options are null then.
+ * hand-made trigger does not hide all others: the options are null then.  Takes
+ * no lock, so that a view over all tables does not wait for one of them.
  */
 Datum
 occ_guard_options(PG_FUNCTION_ARGS)
@@ -134,7 +139,7 @@ occ_guard_options(PG_FUNCTION_ARGS)
 
     const Arguments arguments = unpack_arguments(PG_GETARG_BYTEA_PP(1));
     const Options options = parse_options(arguments.span());
-    Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+    const Oid relid = PG_GETARG_OID(0);
 
     memset(nulls, true, sizeof(nulls));
     const auto set = [&](int column, Datum value) {
@@ -142,12 +147,11 @@ occ_guard_options(PG_FUNCTION_ARGS)
         nulls[column] = false;
     };
     set(version_column, name_datum(options.version_column));
-    if (relation != nullptr) {
-        const AttrNumber attnum = find_column(RelationGetDescr(relation), options.version_column);
-        if (attnum != InvalidAttrNumber)
-            set(version_type,
-                ObjectIdGetDatum(TupleDescAttr(RelationGetDescr(relation), attnum - 1)->atttypid));
-        set(key, key_names(relation, options.key));
+    if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid))) {
+        const AttrNumber attnum = get_attnum(relid, NameStr(*DatumGetName(values[version_column])));
+        if (attnum > 0)
+            set(version_type, ObjectIdGetDatum(get_atttype(relid, attnum)));
+        set(key, key_names(relid, options.key));
     }
     if (options.problem == OptionProblem::none) {
         const Policy &policy = options.policy;
@@ -161,9 +165,5 @@ occ_guard_options(PG_FUNCTION_ARGS)
             set(time_precision, text_datum(name_of(policy.time_precision)));
     }
 
-    const Datum result =
-        HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
-    if (relation != nullptr)
-        relation_close(relation, AccessShareLock);
-    return result;
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }

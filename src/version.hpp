@@ -56,25 +56,17 @@ struct Fresh {
     std::array<std::uint8_t, 16> random = {}; /* for uuid */
 };
 
+/* clang-format 14 does not know concepts. */
+/* clang-format off */
 template <class T>
-concept VersionType = requires(const T type, typename T::value_type v, Fresh fresh)
-{
-    {
-        type.present(v)
-        } -> std::same_as<bool>;
-    {
-        type.standing(v, v)
-        } -> std::same_as<Standing>;
-    {
-        type.over_null(v)
-        } -> std::same_as<Standing>;
-    {
-        type.next(v, fresh)
-        } -> std::same_as<typename T::value_type>;
-    {
-        type.first(fresh)
-        } -> std::same_as<typename T::value_type>;
+concept VersionType = requires(const T type, typename T::value_type v, Fresh fresh) {
+    { type.present(v) } -> std::same_as<bool>;
+    { type.standing(v, v) } -> std::same_as<Standing>;
+    { type.over_null(v) } -> std::same_as<Standing>;
+    { type.next(v, fresh) } -> std::same_as<typename T::value_type>;
+    { type.first(fresh) } -> std::same_as<typename T::value_type>;
 };
+/* clang-format on */
 
 /* A value that may be absent.  (std::optional is not trivially destructible for every T.) */
 template <class V>
@@ -291,7 +283,9 @@ struct EpochSeconds : TimeVersion<EpochSeconds, double> {
  * The verdict on a version that an UPDATE states.
  *
  * A stated NULL or infinity over a stored version is stale: neither can have
- * been read.  A stored one counts as NULL, so that its owner can repair it.
+ * been read.  A stored infinity counts as NULL, and any version that is stated
+ * over it repairs it, also where it would not pass over NULL: in a NOT NULL
+ * column there is no other way.
  */
 template <VersionType T>
 constexpr Verdict
@@ -304,6 +298,8 @@ judge(const T &type, Token token, Echo echo, const Maybe<typename T::value_type>
     if (stated.has) {
         if (!type.present(stated.value))
             return Verdict::stale;
+        if (stored.has && !has_stored && token == Token::read)
+            return Verdict::bump;
         standing =
             has_stored ? type.standing(stated.value, stored.value) : type.over_null(stated.value);
     }
