@@ -61,38 +61,38 @@ attribute_address(HeapTuple tuple, TupleDesc descriptor, const Attribute &attrib
            att_align_nominal(offset, TupleDescAttr(descriptor, attribute.attnum - 1)->attalign);
 }
 
-/* The attribute's value.  One by reference points into the tuple. */
+/*
+ * The value at an attribute's address; one by reference points into the tuple.
+ * Without an address it is NULL, or the default of a column that was added
+ * after the tuple was written.
+ */
 inline Datum
-read_attribute(HeapTuple tuple, TupleDesc descriptor, const Attribute &attribute, bool *isnull)
+read_attribute(HeapTuple tuple, TupleDesc descriptor, const Attribute &attribute,
+               const char *address, bool *isnull)
 {
-    const char *address = attribute_address(tuple, descriptor, attribute);
-
-    if (address == nullptr) /* NULL, or a column that was added later: its default */
-        return heap_getattr(tuple, attribute.attnum, descriptor, isnull);
     *isnull = false;
+    if (address == nullptr)
+        return heap_getattr(tuple, attribute.attnum, descriptor, isnull);
     return fetch_att(address, attribute.by_value, attribute.length);
 }
 
 /*
- * Overwrite the attribute in a row that a BEFORE trigger was given, in the
- * slot as well as in its tuple.  Returns false, and does nothing, unless the
- * tuple is the slot's own and holds a value there.
+ * Overwrite the attribute at that address in a row that a BEFORE trigger was
+ * given, in the slot as well as in its tuple.  Returns false, and does nothing,
+ * unless the tuple is the slot's own and holds a value there.
  *
  * An earlier trigger or a WHEN clause may have deformed the slot already: what
  * it then keeps of a by-value attribute is a copy, which RETURNING and the
  * indexes would take for the row's value.
  */
 inline bool
-overwrite_attribute(TupleTableSlot *slot, HeapTuple tuple, const Attribute &attribute, Datum value)
+overwrite_attribute(TupleTableSlot *slot, HeapTuple tuple, const Attribute &attribute,
+                    char *address, Datum value)
 {
     const bool holds_heap_tuple = TTS_IS_BUFFERTUPLE(slot) || TTS_IS_HEAPTUPLE(slot);
 
-    if (!holds_heap_tuple || !TTS_SHOULDFREE(slot) ||
+    if (address == nullptr || !holds_heap_tuple || !TTS_SHOULDFREE(slot) ||
         reinterpret_cast<HeapTupleTableSlot *>(slot)->tuple != tuple)
-        return false;
-
-    char *address = attribute_address(tuple, slot->tts_tupleDescriptor, attribute);
-    if (address == nullptr)
         return false;
     if (!attribute.by_value) {
         memcpy(address, DatumGetPointer(value), attribute.length);

@@ -46,6 +46,7 @@ struct GuardState {
 struct Row {
     const TriggerData *trigger;
     const GuardState *guard;
+    char *stated_at; /* where the stated version lies in NEW */
     Datum stored;
     Datum stated;
     bool stored_null;
@@ -188,8 +189,8 @@ with_version(const Row &row, Datum version, bool isnull)
     int column = row.guard->version.attnum;
     HeapTuple tuple = row.trigger->tg_newtuple;
 
-    if (!isnull &&
-        overwrite_attribute(row.trigger->tg_newslot, tuple, row.guard->attribute, version))
+    if (!isnull && overwrite_attribute(row.trigger->tg_newslot, tuple, row.guard->attribute,
+                                       row.stated_at, version))
         return tuple;
     return heap_modify_tuple_by_cols(tuple, row.descriptor(), 1, &column, &version, &isnull);
 }
@@ -367,10 +368,13 @@ occ_guard(PG_FUNCTION_ARGS)
     Row row = {};
     row.trigger = trigger;
     row.guard = guard;
+    row.stated_at = attribute_address(trigger->tg_newtuple, row.descriptor(), guard->attribute);
+    row.stated = read_attribute(trigger->tg_newtuple, row.descriptor(), guard->attribute,
+                                row.stated_at, &row.stated_null);
     row.stored =
-        read_attribute(trigger->tg_trigtuple, row.descriptor(), guard->attribute, &row.stored_null);
-    row.stated =
-        read_attribute(trigger->tg_newtuple, row.descriptor(), guard->attribute, &row.stated_null);
+        read_attribute(trigger->tg_trigtuple, row.descriptor(), guard->attribute,
+                       attribute_address(trigger->tg_trigtuple, row.descriptor(), guard->attribute),
+                       &row.stored_null);
 
     return PointerGetDatum(
         with_version_type(guard->version, guard->policy.time_precision, guard->clock,
