@@ -28,7 +28,29 @@ REGRESS = \
 	privileges \
 	conflicts
 
-ISOLATION =
+ISOLATION = \
+	delete \
+	enable \
+	enforce_warn \
+	first_writer_rolls_back \
+	foreign_keys \
+	gets_through \
+	ignored_columns \
+	key_change \
+	merge \
+	orm \
+	partitions \
+	reevaluation \
+	retry \
+	savepoints \
+	select_for_update \
+	several_rows \
+	strict \
+	three_writers \
+	timestamp_version \
+	unstated \
+	upsert \
+	writer_writer
 
 REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
@@ -52,7 +74,7 @@ clean: ## Remove everything built
 help: ## List these goals
 	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# exec, so that a signal to make reaches the script. And scripts get no jobserver, so don't tell the make in them of one.
+# exec, so that a signal to make reaches the script. A script gets no jobserver, so don't tell the make in it of one.
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
 
 bootstrap: ## Install what is missing to build and test, by Debian package name; print the PG_CONFIG to use
