@@ -57,6 +57,14 @@ UPDATE page SET title = 'deux', updated_at = now() WHERE id = 2;
 SELECT occ.enable('page');
 UPDATE page SET title = title WHERE id = 2 RETURNING version;
 
+-- A stated time repairs an infinite one, even if nothing else changes.
+UPDATE page SET updated_at = '2020-01-01' WHERE id = 3;
+SELECT occ.enable('page', 'updated_at', preset => 'strict', ignore => '{views}');
+ALTER TABLE page DISABLE TRIGGER _occ_guard;
+UPDATE page SET updated_at = 'infinity' WHERE id = 3;
+ALTER TABLE page ENABLE TRIGGER _occ_guard;
+UPDATE page SET updated_at = '2020-01-01' WHERE id = 3 RETURNING isfinite(updated_at) AS repaired;
+
 SELECT occ.enable('page', ignore => '{nothing}');
 SELECT occ.enable('page', ignore => '{version}');
 SELECT occ.enable('page', ignore => '{NULL}');

@@ -162,21 +162,23 @@ only_ignored_changed(const Row &row)
 {
     if (row.guard->compared == nullptr)
         return false;
-    for (int i = 0; i < row.guard->compared_count; i++) {
-        const AttrNumber attnum = row.guard->compared[i];
-        Form_pg_attribute attribute = TupleDescAttr(row.descriptor(), attnum - 1);
-        bool old_null;
-        bool new_null;
-        const Datum before =
-            heap_getattr(row.trigger->tg_trigtuple, attnum, row.descriptor(), &old_null);
-        const Datum after =
-            heap_getattr(row.trigger->tg_newtuple, attnum, row.descriptor(), &new_null);
 
-        if (old_null != new_null)
+    TupleTableSlot *before = row.trigger->tg_trigslot;
+    TupleTableSlot *after = row.trigger->tg_newslot;
+    slot_getallattrs(before);
+    slot_getallattrs(after);
+    for (int i = 0; i < row.guard->compared_count; i++) {
+        const int column = row.guard->compared[i] - 1;
+        Form_pg_attribute attribute = TupleDescAttr(row.descriptor(), column);
+        const Datum old_value = before->tts_values[column];
+        const Datum new_value = after->tts_values[column];
+
+        if (before->tts_isnull[column] != after->tts_isnull[column])
             return false;
         /* The first comparison spares us from fetching an unchanged toasted value. */
-        if (!old_null && !datumIsEqual(before, after, attribute->attbyval, attribute->attlen) &&
-            !datum_image_eq(before, after, attribute->attbyval, attribute->attlen))
+        if (!before->tts_isnull[column] &&
+            !datumIsEqual(old_value, new_value, attribute->attbyval, attribute->attlen) &&
+            !datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen))
             return false;
     }
     return true;
@@ -294,6 +296,7 @@ decide(const Row &row, const T &type)
         stored = {true, Codec<T>::decode(row.stored)};
     if (!row.stated_null)
         stated = {true, Codec<T>::decode(row.stated)};
+    const bool has_stored = stored.has && type.present(stored.value);
 
     if (!guard.named && !version_was_changed(row)) {
         if (only_ignored_changed(row) || !unstated_moves(row))
@@ -305,7 +308,7 @@ decide(const Row &row, const T &type)
 
     switch (judge(type, guard.policy.token, guard.policy.echo, stored, stated)) {
     case Verdict::bump:
-        if (!only_ignored_changed(row))
+        if (!only_ignored_changed(row) || (stated.has && !has_stored))
             return bumped(row, type, stored);
         [[fallthrough]];
     case Verdict::keep_stored:
@@ -317,8 +320,7 @@ decide(const Row &row, const T &type)
     case Verdict::unstated:
         if (!only_ignored_changed(row))
             unstated_moves(row); /* may raise; the version moves in any case */
-        if (stored.has && type.present(stored.value) &&
-            type.standing(stated.value, stored.value) == Standing::old_stamp)
+        if (has_stored && type.standing(stated.value, stored.value) == Standing::old_stamp)
             return bumped(row, type, stored);
         return as_stated;
     case Verdict::stale:
@@ -327,8 +329,8 @@ decide(const Row &row, const T &type)
 
     const bool stated_next =
         guard.policy.token == Token::read && stated.has && type.present(stated.value) &&
-        (stored.has && type.present(stored.value) ? type.standing(stated.value, stored.value)
-                                                  : type.over_null(stated.value)) == Standing::next;
+        (has_stored ? type.standing(stated.value, stored.value) : type.over_null(stated.value)) ==
+            Standing::next;
     return refuse(row, stated_next) ? bumped(row, type, stored) : nullptr;
 }
 
