@@ -43,56 +43,49 @@ arguments_of(const Trigger &trigger)
 void
 check_options(const Options &options, const char *detail)
 {
-    const int where = ERRCODE_INVALID_PARAMETER_VALUE;
+    const char *culprit = cstring(options.culprit);
+    const char *value = cstring(options.value);
+    const char *message = nullptr;
+    const char *hint = nullptr;
+    int code = ERRCODE_INVALID_PARAMETER_VALUE;
 
     switch (options.problem) {
     case OptionProblem::none:
         return;
     case OptionProblem::empty_version_column:
-        ereport(ERROR, errcode(where), errmsg("the name of the version column is empty"),
-                detail ? errdetail("%s", detail) : 0, errhint("Name a column of the table."));
+        message = "the name of the version column is empty";
+        hint = "Name a column of the table.";
         break;
     case OptionProblem::not_name_value:
-        ereport(ERROR, errcode(where),
-                errmsg("invalid option \"%s\" for a guard", cstring(options.culprit)),
-                detail ? errdetail("%s", detail) : 0,
-                errhint("Name the version column first, then options as name=value."));
+        message = psprintf("invalid option \"%s\" for a guard", culprit);
+        hint = "Name the version column first, then options as name=value.";
         break;
     case OptionProblem::unknown:
-        ereport(ERROR, errcode(where),
-                errmsg("unrecognized option \"%s\" for a guard", cstring(options.culprit)),
-                detail ? errdetail("%s", detail) : 0,
-                errhint("Valid options are %s.", enumerate(options.valid)));
+        message = psprintf("unrecognized option \"%s\" for a guard", culprit);
+        hint = psprintf("Valid options are %s.", enumerate(options.valid));
         break;
     case OptionProblem::repeated:
-        ereport(ERROR, errcode(where),
-                errmsg("option \"%s\" is given more than once", cstring(options.culprit)),
-                detail ? errdetail("%s", detail) : 0, errhint("Give each option once."));
+        message = psprintf("option \"%s\" is given more than once", culprit);
+        hint = "Give each option once.";
         break;
     case OptionProblem::bad_value:
-        ereport(ERROR, errcode(where),
-                errmsg("invalid value \"%s\" for option \"%s\"", cstring(options.value),
-                       cstring(options.culprit)),
-                detail ? errdetail("%s", detail) : 0,
-                options.valid.size() == 1
-                    ? errhint("The only valid value is %s.", enumerate(options.valid))
-                    : errhint("Valid values are %s.", enumerate(options.valid)));
+        message = psprintf("invalid value \"%s\" for option \"%s\"", value, culprit);
+        hint = psprintf(options.valid.size() == 1 ? "The only valid value is %s."
+                                                  : "Valid values are %s.",
+                        enumerate(options.valid));
         break;
     case OptionProblem::bad_names:
-        ereport(ERROR, errcode(where),
-                errmsg("invalid list of columns \"%s\" for option \"%s\"", cstring(options.value),
-                       cstring(options.culprit)),
-                detail ? errdetail("%s", detail) : 0,
-                errhint("Write the columns as an array of names, such as %s={a,b}.",
-                        cstring(options.culprit)));
+        message = psprintf("invalid list of columns \"%s\" for option \"%s\"", value, culprit);
+        hint = psprintf("Write the columns as an array of names, such as %s={a,b}.", culprit);
         break;
     case OptionProblem::checked_deletes:
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                errmsg("deletes => 'checked' is not supported yet"),
-                detail ? errdetail("%s", detail) : 0,
-                errhint("Leave the option out, or use deletes => 'allow'."));
+        code = ERRCODE_FEATURE_NOT_SUPPORTED;
+        message = "deletes => 'checked' is not supported yet";
+        hint = "Leave the option out, or use deletes => 'allow'.";
         break;
     }
+    ereport(ERROR, errcode(code), errmsg("%s", message), detail ? errdetail("%s", detail) : 0,
+            errhint("%s", hint));
 }
 
 Options

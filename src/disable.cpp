@@ -70,12 +70,9 @@ occ_disable(PG_FUNCTION_ARGS)
     const Oid relid = PG_GETARG_OID(0);
     const char *column = unguard_table(relid);
 
-    if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE && has_subclass(relid)) {
-        List *children = inheritance_children(relid, AccessExclusiveLock);
-        ListCell *cell;
-        foreach (cell, children)
-            unguard_table(lfirst_oid(cell));
-    }
+    ListCell *cell;
+    foreach (cell, inheritance_children(relid, AccessExclusiveLock))
+        unguard_table(lfirst_oid(cell));
     if (column == nullptr)
         ereport(NOTICE, errmsg("table \"%s\" is not guarded", get_rel_name(relid)));
     else if (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1))

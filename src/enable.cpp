@@ -332,11 +332,8 @@ occ_enable(PG_FUNCTION_ARGS)
     check_options(parse_options(arguments.span()), nullptr);
     const Parent self = {relid, guard_table(relid, arguments, nullptr)};
 
-    if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE && has_subclass(relid)) {
-        List *children = inheritance_children(relid, ShareRowExclusiveLock);
-        ListCell *cell;
-        foreach (cell, children)
-            guard_table(lfirst_oid(cell), arguments, &self);
-    }
+    ListCell *cell;
+    foreach (cell, inheritance_children(relid, ShareRowExclusiveLock))
+        guard_table(lfirst_oid(cell), arguments, &self);
     PG_RETURN_VOID();
 }

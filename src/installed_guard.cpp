@@ -126,11 +126,12 @@ check_installed(Relation relation, const InstalledGuard &installed)
 bool
 check_partitions(Oid relid)
 {
-    List *partitions = inheritance_children(relid, ShareRowExclusiveLock);
     bool all_enabled = true;
     ListCell *cell;
 
-    foreach (cell, partitions) {
+    foreach (cell, find_all_inheritors(relid, ShareRowExclusiveLock, nullptr)) {
+        if (lfirst_oid(cell) == relid)
+            continue;
         Relation partition = open_table(lfirst_oid(cell), NoLock);
         const InstalledGuard guard = installed_guard(partition);
         if (guard.exists && !guard.is_clone)
@@ -159,6 +160,8 @@ run_ddl(const char *command)
 List *
 inheritance_children(Oid relid, LOCKMODE lockmode)
 {
+    if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE || !has_subclass(relid))
+        return NIL;
     return list_delete_oid(find_all_inheritors(relid, lockmode, nullptr), relid);
 }
 

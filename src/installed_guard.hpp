@@ -57,7 +57,7 @@ bool check_partitions(Oid relid);
 /* Run one DDL command as the current user.  Every name in it must be qualified. */
 void run_ddl(const char *command);
 
-/* The tables that inherit from this one, itself left out, each locked. */
+/* The tables that inherit from this one, each locked.  Partitions are not among them. */
 List *inheritance_children(Oid relid, LOCKMODE lockmode);
 
 }  // namespace occ
