@@ -3,10 +3,13 @@
 # `make`, `make install` and `make installcheck` are PGXS as everywhere, for the server that PG_CONFIG names.
 # All other goals install what they miss, work on a copy of that server and leave nothing behind: see `make help`.
 
+# Empty, unless this is a VPATH build: make -f /where/the/sources/are/Makefile
+HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
+
 EXTENSION = occ_lock
 MODULE_big = occ_lock
 DATA = occ_lock--1.0.sql
-OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/*.cpp)))
+OBJS = $(patsubst $(HERE)%.cpp,%.o,$(sort $(wildcard $(HERE)src/*.cpp)))
 
 REGRESS = \
 	install \
@@ -59,7 +62,7 @@ PROVE_TESTS = test/t/*.pl
 PG_CONFIG ?= pg_config
 
 # A PostgreSQL error is a longjmp and runs no destructors, so exceptions, RTTI and with them libstdc++ stay out.
-OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra
+OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
 OWN_GOALS = help bootstrap demo shell test unit regress isolation tap lint tidy format
@@ -126,7 +129,7 @@ ifeq ($(and $(wildcard $(PGXS)),$(wildcard $(INCLUDEDIR_SERVER)/postgres.h)),)
 $(error $(PG_CONFIG) leads to no PostgreSQL server headers: install postgresql-server-dev-NN or run "make bootstrap")
 endif
 
-OCC_LOCK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+OCC_LOCK_VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)$(EXTENSION).control)
 
 # -isystem, because server headers warn under our flags and use `register`, which C++20 has dropped.
 PG_CPPFLAGS = -isystem $(INCLUDEDIR_SERVER) -DOCC_LOCK_VERSION='"$(OCC_LOCK_VERSION)"'
@@ -149,7 +152,11 @@ ifneq ($(BUILT_FOR),$(shell cat .built-for 2>/dev/null))
 $(shell echo '$(BUILT_FOR)' >.built-for)
 endif
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.hpp) Makefile $(EXTENSION).control .built-for
+ifneq ($(HERE),)
+$(shell mkdir -p src)
+endif
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(HERE)src/*.hpp) $(HERE)Makefile $(HERE)$(EXTENSION).control .built-for
 
 # Not part of installcheck, because not every machine has the Perl modules.
 prove_installcheck:

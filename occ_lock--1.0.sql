@@ -3,6 +3,19 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION occ_lock" to load this file. \quit
 
+-- Whoever owns the schema may rename it, or put things beside ours: it must not be a stranger's.
+DO $$
+BEGIN
+    IF NOT (SELECT pg_catalog.pg_has_role(e.extowner, n.nspowner, 'USAGE')
+            FROM pg_catalog.pg_extension AS e
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+            WHERE e.extname OPERATOR(pg_catalog.=) 'occ_lock') THEN
+        RAISE insufficient_privilege
+            USING MESSAGE = 'schema "occ" belongs to another role',
+                  HINT = 'Have the schema dropped or handed over, or let its owner create the extension.';
+    END IF;
+END $$;
+
 -- The trigger.
 
 CREATE FUNCTION occ.guard() RETURNS trigger
@@ -83,7 +96,7 @@ CREATE VIEW occ.tables AS
            ) AND t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[]) AS enabled
     FROM pg_catalog.pg_trigger AS t
          CROSS JOIN LATERAL occ.guard_options(t.tgrelid, t.tgargs) AS o
-    WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard'::pg_catalog.regproc
+    WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid
       AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid;
 
 COMMENT ON VIEW occ.tables IS

@@ -41,8 +41,11 @@ arguments_of(const Trigger &trigger)
 }
 
 void
-check_options(const Options &options, const char *detail)
+check_options(const Options &options, const Trigger *trigger, Relation relation)
 {
+    if (options.problem == OptionProblem::none)
+        return;
+
     const char *culprit = cstring(options.culprit);
     const char *value = cstring(options.value);
     const char *message = nullptr;
@@ -51,7 +54,6 @@ check_options(const Options &options, const char *detail)
 
     switch (options.problem) {
     case OptionProblem::none:
-        return;
     case OptionProblem::empty_version_column:
         message = "the name of the version column is empty";
         hint = "Name a column of the table.";
@@ -84,8 +86,11 @@ check_options(const Options &options, const char *detail)
         hint = "Leave the option out, or use deletes => 'allow'.";
         break;
     }
-    ereport(ERROR, errcode(code), errmsg("%s", message), detail ? errdetail("%s", detail) : 0,
-            errhint("%s", hint));
+    ereport(ERROR, errcode(code), errmsg("%s", message),
+            trigger ? errdetail("Trigger \"%s\" on table \"%s\" has it as an argument.",
+                                trigger->tgname, RelationGetRelationName(relation))
+                    : 0,
+            errhint("%s", hint), trigger ? errtable(relation) : 0);
 }
 
 Options
@@ -94,9 +99,7 @@ options_of(const Trigger &trigger, Relation relation)
     const Arguments arguments = arguments_of(trigger);
     const Options options = parse_options(arguments.span());
 
-    if (options.problem != OptionProblem::none)
-        check_options(options, psprintf("Trigger \"%s\" on table \"%s\" has it as an argument.",
-                                        trigger.tgname, RelationGetRelationName(relation)));
+    check_options(options, &trigger, relation);
     return options;
 }
 

@@ -30,10 +30,10 @@ Arguments arguments_of(const Trigger &trigger);
 
 /*
  * Raise what is wrong with a list of options, if anything is: 22023, or 0A000
- * for one that this version doesn't have.  detail, which may be null, says
- * where the options stand.
+ * for one that this version doesn't have.  trigger, which may be null, is where
+ * the options stand, and relation its table.
  */
-void check_options(const Options &options, const char *detail);
+void check_options(const Options &options, const Trigger *trigger, Relation relation);
 
 /* The options of an installed guard; raises as check_options() does. */
 Options options_of(const Trigger &trigger, Relation relation);

@@ -21,7 +21,8 @@ raise_not_a_detail()
 extern "C" void
 occ_explain_bad_json(void *)
 {
-    errhint("Pass PG_EXCEPTION_DETAIL of an error with SQLSTATE PT409.");
+    if (geterrcode() == ERRCODE_INVALID_TEXT_REPRESENTATION)
+        errhint("Pass PG_EXCEPTION_DETAIL of an error with SQLSTATE PT409.");
 }
 
 Jsonb *

@@ -14,12 +14,12 @@ namespace {
 
 /* Take the guard off one table.  Returns the version column's name, or null if there was none. */
 const char *
-unguard_table(Oid relid)
+unguard_table(Oid relid, Oid guard)
 {
     check_may_guard(relid);
 
     Relation relation = open_table(relid, AccessExclusiveLock);
-    const InstalledGuard installed = installed_guard(relation);
+    const InstalledGuard installed = installed_guard(relation, guard);
 
     if (installed.exists && installed.is_clone)
         ereport(
@@ -68,11 +68,12 @@ occ_disable(PG_FUNCTION_ARGS)
                 errhint("Name a table: occ.disable('product')."));
 
     const Oid relid = PG_GETARG_OID(0);
-    const char *column = unguard_table(relid);
+    const Oid guard = guard_function(fcinfo->flinfo->fn_oid);
+    const char *column = unguard_table(relid, guard);
 
     ListCell *cell;
     foreach (cell, inheritance_children(relid, AccessExclusiveLock))
-        unguard_table(lfirst_oid(cell));
+        unguard_table(lfirst_oid(cell), guard);
     if (column == nullptr)
         ereport(NOTICE, errmsg("table \"%s\" is not guarded", get_rel_name(relid)));
     else if (!PG_ARGISNULL(1) && PG_GETARG_BOOL(1))

@@ -98,7 +98,7 @@ check_key(Relation relation, const Options &options, const VersionColumn &versio
     if (bms_num_members(find_columns(relation, options.key, "key")) > INDEX_MAX_KEYS)
         ereport(ERROR, errcode(ERRCODE_TOO_MANY_COLUMNS),
                 errmsg("a key cannot have more than %d columns", INDEX_MAX_KEYS),
-                errtable(relation));
+                errhint("Name the fewest columns that tell rows apart."), errtable(relation));
     if (key.count == 0)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("table \"%s\" has no key", RelationGetRelationName(relation)),
@@ -113,7 +113,7 @@ check_key(Relation relation, const Options &options, const VersionColumn &versio
                     errtablecol(relation, version.attnum));
         if (bms_is_member(key.attnums[i], columns))
             ereport(ERROR, errcode(ERRCODE_DUPLICATE_COLUMN),
-                    errmsg("a column is named twice in the key"),
+                    errmsg("a column is named twice in the key"), errhint("Name each column once."),
                     errtablecol(relation, key.attnums[i]));
         columns = bms_add_member(columns, key.attnums[i]);
     }
@@ -130,6 +130,7 @@ check_ignore(Relation relation, const Options &options, const VersionColumn &ver
     if (bms_is_member(version.attnum, find_columns(relation, options.ignore, "ignore")))
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("the version column cannot be ignored"),
+                errhint("Ignore columns whose change alone needs no version."),
                 errtablecol(relation, version.attnum));
 }
 
@@ -137,10 +138,18 @@ check_ignore(Relation relation, const Options &options, const VersionColumn &ver
 void
 give_warnings(Relation relation, const Options &options, const VersionColumn &version)
 {
-    const TriggerDesc *triggers = relation->trigdesc;
+    List *earlier = NIL;
+    ListCell *cell;
     const bool whole_seconds = options.policy.time_precision == TimePrecision::s ||
                                (version.kind != VersionKind::double_precision &&
                                 is_time(version.kind) && version.typmod == 0);
+
+    /* First the names: reporting may look into the catalogues, and rebuild trigdesc by that. */
+    for (int i = 0; relation->trigdesc != nullptr && i < relation->trigdesc->numtriggers; i++) {
+        const Trigger &trigger = relation->trigdesc->triggers[i];
+        if (is_before_update_row(trigger) && strcmp(trigger.tgname, guard_name) < 0)
+            earlier = lappend(earlier, pstrdup(trigger.tgname));
+    }
 
     if (whole_seconds)
         ereport(WARNING,
@@ -149,17 +158,14 @@ give_warnings(Relation relation, const Options &options, const VersionColumn &ve
                 errdetail("A client can't tell apart two updates within a second."),
                 errhint("Use timestamptz(3) or finer, or an integer."),
                 errtablecol(relation, version.attnum));
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-        const Trigger &trigger = triggers->triggers[i];
-        if (is_before_update_row(trigger) && strcmp(trigger.tgname, guard_name) < 0)
-            ereport(WARNING,
-                    errmsg("trigger \"%s\" fires before the guard of table \"%s\"", trigger.tgname,
-                           RelationGetRelationName(relation)),
-                    errdetail("A version that it changes counts as stated by the client."),
-                    errhint("Rename it to sort after \"%s\", unless that is what you want.",
-                            guard_name),
-                    errtable(relation));
-    }
+    foreach (cell, earlier)
+        ereport(
+            WARNING,
+            errmsg("trigger \"%s\" fires before the guard of table \"%s\"",
+                   static_cast<char *>(lfirst(cell)), RelationGetRelationName(relation)),
+            errdetail("A version that it changes counts as stated by the client."),
+            errhint("Rename it to sort after \"%s\", unless that is what you want.", guard_name),
+            errtable(relation));
 }
 
 /* Append "name old to new" if the two differ. */
@@ -206,15 +212,17 @@ changes_between(const InstalledGuard &installed, bool all_enabled, const Options
 }
 
 void
-create_trigger(Oid relid, const Arguments &arguments)
+create_trigger(Oid relid, Oid guard, const Arguments &arguments)
 {
     StringInfoData command;
 
     initStringInfo(&command);
     appendStringInfo(&command,
                      "CREATE OR REPLACE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW "
-                     "EXECUTE FUNCTION occ.guard(",
-                     guard_name, qualified_name(relid));
+                     "EXECUTE FUNCTION %s(",
+                     guard_name, qualified_name(relid),
+                     quote_qualified_identifier(get_namespace_name(get_func_namespace(guard)),
+                                                get_func_name(guard)));
     for (std::size_t i = 0; i < arguments.count; i++)
         appendStringInfo(&command, "%s%s", i > 0 ? ", " : "",
                          quote_literal_cstr(arguments.items[i].data()));
@@ -260,18 +268,18 @@ struct Parent {
 
 /* Guard one table, which may inherit from another.  Returns its key as an argument. */
 char *
-guard_table(Oid relid, Arguments arguments, const Parent *parent)
+guard_table(Oid relid, Oid guard, Arguments arguments, const Parent *parent)
 {
     check_may_guard(relid);
 
     const char *column = arguments.items[0].data();
     bool add_column;
     Relation relation = open_for_guard(relid, column, &add_column);
-    const InstalledGuard installed = installed_guard(relation);
+    const InstalledGuard installed = installed_guard(relation, guard);
 
     check_installed(relation, installed);
     const bool all_enabled =
-        relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE || check_partitions(relid);
+        relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE || check_partitions(relid, guard);
     if (parent != nullptr && parse_options(arguments.span()).key.empty() &&
         find_key(relid, {}).count == 0)
         arguments.add(parent->key);
@@ -291,7 +299,7 @@ guard_table(Oid relid, Arguments arguments, const Parent *parent)
 
     const char *changes = installed.exists ? changes_between(installed, all_enabled, options) : "";
     if (!installed.exists || *changes != '\0')
-        create_trigger(relid, arguments);
+        create_trigger(relid, guard, arguments);
     if (*changes != '\0')
         ereport(NOTICE, errmsg("guard of table \"%s\" changes: %s", get_rel_name(relid), changes));
     else if (installed.exists && parent == nullptr)
@@ -329,11 +337,12 @@ occ_enable(PG_FUNCTION_ARGS)
     const Oid relid = PG_GETARG_OID(0);
     const Arguments arguments = collect_arguments(fcinfo);
 
-    check_options(parse_options(arguments.span()), nullptr);
-    const Parent self = {relid, guard_table(relid, arguments, nullptr)};
+    check_options(parse_options(arguments.span()), nullptr, nullptr);
+    const Oid guard = guard_function(fcinfo->flinfo->fn_oid);
+    const Parent self = {relid, guard_table(relid, guard, arguments, nullptr)};
 
     ListCell *cell;
     foreach (cell, inheritance_children(relid, ShareRowExclusiveLock))
-        guard_table(lfirst_oid(cell), arguments, &self);
+        guard_table(lfirst_oid(cell), guard, arguments, &self);
     PG_RETURN_VOID();
 }

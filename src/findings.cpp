@@ -163,7 +163,7 @@ is_address_listed(Findings *findings, Oid relid, const ItemPointerData &tid)
 
 /* Is a row with the same key listed already?  A foreign table's row has no address that we know. */
 bool
-is_key_listed(const Findings &findings, StaleRow *row)
+is_key_listed(Findings *findings, StaleRow *row)
 {
     const TableFindings &table = *row->table;
 
@@ -173,9 +173,13 @@ is_key_listed(const Findings &findings, StaleRow *row)
                 pg_rotate_left32(row->key_hash, 1) ^
                 datum_image_hash(row->key[i], table.key[i].by_value, table.key[i].length);
     }
-    for (const StaleRow *other = findings.rows; other != nullptr; other = other->next) {
-        bool same =
-            other->table == row->table && other->key_hash == row->key_hash && table.key_count > 0;
+    /* Rows of the same hash are compared; mostly there is none. */
+    ItemPointerData tid;
+    ItemPointerSet(&tid, row->key_hash, FirstOffsetNumber);
+    if (table.key_count == 0 || !is_address_listed(findings, table.relid, tid))
+        return false;
+    for (const StaleRow *other = findings->rows; other != nullptr; other = other->next) {
+        bool same = other->table == row->table && other->key_hash == row->key_hash;
         for (int i = 0; same && i < table.key_count; i++)
             same =
                 other->key_nulls[i] == row->key_nulls[i] &&
@@ -262,7 +266,7 @@ record_stale(const Refusal &refusal)
         resolve_key(findings, table, refusal);
 
     StaleRow *row = copy_row(findings, table, refusal);
-    if (!has_address && is_key_listed(*findings, row))
+    if (!has_address && is_key_listed(findings, row))
         return;
     *findings->rows_end = row;
     findings->rows_end = &row->next;

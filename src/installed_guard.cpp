@@ -8,17 +8,25 @@ namespace occ {
 
 namespace {
 
+/* What errtable() does for a relation that is open. */
+void
+set_table_fields(Oid relid)
+{
+    err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(get_rel_namespace(relid)));
+    err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(relid));
+}
+
 /* A relation of a kind that can't be guarded. */
 [[noreturn]] void
-raise_wrong_kind(const char *name, char relkind)
+raise_wrong_kind(Oid relid, const char *name, char relkind)
 {
     const bool is_view = relkind == RELKIND_VIEW || relkind == RELKIND_MATVIEW;
 
     ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", name),
-            is_view
-                ? errhint("Guard the tables that the view reads: updates through the view are "
-                          "checked there.")
-                : errhint("Only tables, partitioned tables and foreign tables can be guarded."));
+            is_view ? errhint("Guard the tables that the view reads: updates through the view are "
+                              "checked there.")
+                    : errhint("Only tables, partitioned tables and foreign tables can be guarded."),
+            (set_table_fields(relid), 0));
     pg_unreachable();
 }
 
@@ -43,11 +51,11 @@ check_may_guard(Oid relid)
 
     if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
         relkind != RELKIND_FOREIGN_TABLE)
-        raise_wrong_kind(name, relkind);
+        raise_wrong_kind(relid, name, relkind);
     if (is_system)
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("permission denied: \"%s\" is a system catalog", name),
-                errhint("Only ordinary tables can be guarded."));
+                errhint("Only ordinary tables can be guarded."), (set_table_fields(relid), 0));
     if (!pg::owns_relation(relid))
         aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind), name);
     if (is_other_temp)
@@ -68,10 +76,23 @@ open_table(Oid relid, LOCKMODE lockmode)
     return relation;
 }
 
-InstalledGuard
-installed_guard(Relation relation)
+Oid
+guard_function(Oid sibling)
 {
-    const Oid function = guard_function();
+    char *schema = get_namespace_name(get_func_namespace(sibling));
+    List *name = list_make2(makeString(schema), makeString(pstrdup("guard")));
+    const Oid function = LookupFuncName(name, 0, nullptr, true);
+
+    if (!OidIsValid(function))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
+                errmsg("function %s() does not exist", quote_qualified_identifier(schema, "guard")),
+                errhint("Install the extension occ_lock again."));
+    return function;
+}
+
+InstalledGuard
+installed_guard(Relation relation, Oid function)
+{
     const TriggerDesc *triggers = relation->trigdesc;
     InstalledGuard guard;
 
@@ -124,7 +145,7 @@ check_installed(Relation relation, const InstalledGuard &installed)
 }
 
 bool
-check_partitions(Oid relid)
+check_partitions(Oid relid, Oid function)
 {
     bool all_enabled = true;
     ListCell *cell;
@@ -133,7 +154,7 @@ check_partitions(Oid relid)
         if (lfirst_oid(cell) == relid)
             continue;
         Relation partition = open_table(lfirst_oid(cell), NoLock);
-        const InstalledGuard guard = installed_guard(partition);
+        const InstalledGuard guard = installed_guard(partition, function);
         if (guard.exists && !guard.is_clone)
             ereport(
                 ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),

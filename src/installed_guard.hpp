@@ -38,8 +38,14 @@ void check_may_guard(Oid relid);
 /* Open a relation and lock it; 42P01 if it is gone. */
 Relation open_table(Oid relid, LOCKMODE lockmode);
 
-/* The guard of an open relation; a second one is an error (55000). */
-InstalledGuard installed_guard(Relation relation);
+/*
+ * The function guard() beside the function with that OID, in whatever schema:
+ * somebody may have renamed ours.  Error: 42883.
+ */
+Oid guard_function(Oid sibling);
+
+/* The trigger of an open relation that executes guard; a second one is an error (55000). */
+InstalledGuard installed_guard(Relation relation, Oid guard);
 
 /*
  * Raise if occ.enable() can't make or change the guard of this table: another
@@ -52,7 +58,7 @@ void check_installed(Relation relation, const InstalledGuard &installed);
  * Raise 42710 if a partition has a guard of its own: it would stand in the way.
  * Returns whether the guard is enabled on all partitions that have it.
  */
-bool check_partitions(Oid relid);
+bool check_partitions(Oid relid, Oid guard);
 
 /* Run one DDL command as the current user.  Every name in it must be qualified. */
 void run_ddl(const char *command);

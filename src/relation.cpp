@@ -91,8 +91,8 @@ raise_missing_column(Relation relation, std::string_view name, const char *optio
     ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
             errmsg("column \"%s\" of relation \"%s\" does not exist",
                    pnstrdup(name.data(), name.size()), RelationGetRelationName(relation)),
-            errdetail("The option \"%s\" of its guard names that column.", option),
-            errhint("Call occ.enable(%s, ...) again with the columns that the table has now.",
+            errdetail("The option \"%s\" names that column.", option),
+            errhint("Call occ.enable(%s, ...) with the columns that the table has now.",
                     name_literal(RelationGetRelid(relation))),
             errtable(relation));
     pg_unreachable();
@@ -275,13 +275,6 @@ char *
 name_literal(Oid relid)
 {
     return quote_literal_cstr(qualified_name(relid));
-}
-
-Oid
-guard_function()
-{
-    return LookupFuncName(list_make2(makeString(pstrdup("occ")), makeString(pstrdup("guard"))), 0,
-                          nullptr, true);
 }
 
 bool

@@ -85,9 +85,6 @@ char *qualified_name(Oid relid);
 /* The same as a string literal, for calls that hints suggest. */
 char *name_literal(Oid relid);
 
-/* The function occ.guard(), or InvalidOid. */
-Oid guard_function();
-
 /* Does a trigger run on every row that an UPDATE changes, outside of replication? */
 bool is_before_update_row(const Trigger &trigger);
 

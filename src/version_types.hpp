@@ -82,9 +82,14 @@ instant_of(VersionKind kind, TimestampTz instant)
             DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(instant)));
     case VersionKind::double_precision:
         return instant + int64{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
-    default:
-        return instant;
+    case VersionKind::timestamptz:
+    case VersionKind::smallint:
+    case VersionKind::integer:
+    case VersionKind::bigint:
+    case VersionKind::uuid:
+        break;
     }
+    return instant;
 }
 
 /* The starts of the running transaction and statement. */
