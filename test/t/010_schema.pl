@@ -1,0 +1,57 @@
+# The schema occ: there before the extension, in a stranger's hands, or renamed afterwards.
+use strict;
+use warnings FATAL => 'all';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', 'fsync = off');
+$node->start;
+$node->safe_psql('postgres', 'CREATE ROLE stranger; CREATE ROLE friend; CREATE ROLE dba LOGIN; GRANT friend TO dba');
+
+# A database of dba's in which a schema occ is there already, with a function in the way.
+sub create_database
+{
+	my ($name, $schema_owner) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $name OWNER dba");
+	$node->safe_psql($name, qq{
+		CREATE SCHEMA occ AUTHORIZATION $schema_owner;
+		SET ROLE $schema_owner;
+		CREATE FUNCTION occ.guard(int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+	});
+}
+
+sub create_extension
+{
+	my ($database, $user) = @_;
+	my ($status, $stdout, $stderr) =
+		$node->psql($database, 'CREATE EXTENSION occ_lock', extra_params => [ '-U', $user, '-v', 'VERBOSITY=verbose' ]);
+	return $stderr;
+}
+
+create_database('strange', 'stranger');
+like(create_extension('strange', 'dba'), qr/42501: schema "occ" belongs to another role/, 'a stranger\'s schema is refused');
+is($node->safe_psql('strange', q{SELECT nspacl IS NULL FROM pg_namespace WHERE nspname = 'occ'}), 't', '... and left as it was');
+is(create_extension('strange', $node->safe_psql('postgres', 'SELECT current_user')), '', 'but not to a superuser');
+create_database('friendly', 'friend');
+is(create_extension('friendly', 'dba'), '', 'nor is that of a role one belongs to');
+$node->safe_psql('postgres', 'CREATE DATABASE own OWNER dba');
+is(create_extension('own', 'dba'), '', 'without a schema the extension makes its own');
+
+# Whoever owns the schema may rename it; what is in it finds itself again.
+is($node->safe_psql('own', q{
+		SET ROLE dba;
+		SET client_min_messages = warning;
+		CREATE TABLE before (id int PRIMARY KEY);
+		SELECT occ.enable('before');
+		ALTER SCHEMA occ RENAME TO locking;
+		CREATE TABLE after (id int PRIMARY KEY);
+		SELECT locking.enable('after');
+		SELECT locking.disable('before');
+		SELECT table_name FROM locking.tables;
+	}), "\n\n\nafter", 'a renamed schema');
+
+$node->stop;
+done_testing();
