@@ -71,6 +71,42 @@ SELECT withdraw();
 RESET ROLE;
 DROP FUNCTION withdraw;
 
+-- A cursor that such a function opens has the owner's policies, whoever fetches from it.
+ALTER TABLE account FORCE ROW LEVEL SECURITY;
+CREATE POLICY owner_sees_all ON account TO occ_owner USING (true);
+CREATE FUNCTION open_cursor(dynamic boolean) RETURNS refcursor LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c refcursor := 'c';
+BEGIN
+    IF dynamic THEN
+        OPEN c FOR EXECUTE 'UPDATE public.account SET balance = 0, version = 1 WHERE id > 0 RETURNING 1';
+    ELSE
+        OPEN c FOR UPDATE public.account SET balance = 0, version = 1 WHERE id > 0 RETURNING 1;
+    END IF;
+    RETURN c;
+END $$;
+ALTER FUNCTION open_cursor(boolean) OWNER TO occ_owner;
+SET ROLE occ_user;
+BEGIN;
+SELECT open_cursor(false);
+FETCH c;
+ROLLBACK;
+BEGIN;
+SELECT open_cursor(true);
+FETCH c;
+ROLLBACK;
+-- A prepared statement is planned anew for another role.
+PREPARE p AS UPDATE account SET balance = 0, version = 1 WHERE id > 0;
+EXECUTE p;
+RESET ROLE;
+SET ROLE occ_owner;
+EXECUTE p;
+RESET ROLE;
+DEALLOCATE p;
+DROP FUNCTION open_cursor;
+DROP POLICY owner_sees_all ON account;
+ALTER TABLE account NO FORCE ROW LEVEL SECURITY;
+
 -- Through a view the rights on the table below it count.
 CREATE VIEW accounts AS SELECT id, balance, version FROM account;
 ALTER VIEW accounts OWNER TO occ_owner;

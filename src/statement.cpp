@@ -76,6 +76,22 @@ may_select(Oid reader, Oid relid, const char *column)
 }
 
 /*
+ * Does the plan hold the policies of this user?  A cursor keeps the plan that
+ * it was opened with, and one that a SECURITY DEFINER function has opened may
+ * be fetched from by somebody else.  Every other plan is made anew for another
+ * role.
+ */
+bool
+planned_for(Oid reader, const QueryDesc *query)
+{
+    if (ActivePortal == nullptr || !list_member_ptr(ActivePortal->stmts, query->plannedstmt))
+        return true;
+    if (ActivePortal->cplan != nullptr)
+        return ActivePortal->cplan->planRoleId == reader;
+    return ActivePortal->name[0] == '\0'; /* a cursor over EXECUTE has no plan to ask */
+}
+
+/*
  * Whether the user may see keys and versions of a table's rows.  Under
  * row-level security the rows must have passed the SELECT policies as well,
  * which PostgreSQL applies if the statement itself needed SELECT.  Without a
@@ -95,7 +111,7 @@ visible_to_user(const TableFindings &table, QueryDesc *query)
     const bool referential = is_referential_action(query);
     const Oid reader = referential ? GetOuterUserId() : GetUserId();
     if (check_enable_rls(named.relid, reader, true) == RLS_ENABLED &&
-        (referential || !named.policies_applied))
+        (referential || !named.policies_applied || !planned_for(reader, query)))
         return {false, false};
 
     /* An inheritance child may have a key that the parent knows nothing of. */
