@@ -54,6 +54,7 @@ check_options(const Options &options, const Trigger *trigger, Relation relation)
 
     switch (options.problem) {
     case OptionProblem::none:
+        return; /* dealt with above */
     case OptionProblem::empty_version_column:
         message = "the name of the version column is empty";
         hint = "Name a column of the table.";

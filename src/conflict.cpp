@@ -75,7 +75,8 @@ detail_of(const Findings &findings, Enforce enforce, const TableName &first_tabl
 {
     StringInfoData json;
     StringInfoData rows;
-    const char *separator = "";
+    const char *id_separator = "";
+    const char *row_separator = "";
 
     initStringInfo(&json);
     initStringInfo(&rows);
@@ -86,12 +87,13 @@ detail_of(const Findings &findings, Enforce enforce, const TableName &first_tabl
         if (row->table->enforce != enforce || !row->table->visible.keys)
             continue;
         if (row->table->key_count > 0) {
-            appendStringInfoString(&json, json.data[json.len - 1] == '[' ? "" : ",");
+            appendStringInfoString(&json, id_separator);
             append_id(&json, *row);
+            id_separator = ",";
         }
-        appendStringInfoString(&rows, separator);
+        appendStringInfoString(&rows, row_separator);
         append_row(&rows, *row, first_table);
-        separator = ",";
+        row_separator = ",";
     }
     appendStringInfo(&json, "],\"rows\":[%s]}", rows.data);
     return json.data;

@@ -21,13 +21,7 @@ unguard_table(Oid relid, Oid guard)
     Relation relation = open_table(relid, AccessExclusiveLock);
     const InstalledGuard installed = installed_guard(relation, guard);
 
-    if (installed.exists && installed.is_clone)
-        ereport(
-            ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("partition \"%s\" is guarded by its partitioned table",
-                   RelationGetRelationName(relation)),
-            errhint("Call occ.disable(%s) for all partitions.", name_literal(root_of(relation))),
-            errtable(relation));
+    check_not_clone(relation, installed, "disable");
     relation_close(relation, NoLock);
 
     if (!installed.exists)

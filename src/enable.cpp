@@ -86,9 +86,9 @@ add_version_column(Oid relid, const char *column)
 /*
  * The table must have a key, or conflicts could not name their rows.  Columns
  * that the user names must be unique, except where no index could say so: in
- * partitioned and foreign tables, and in inheritance children.
+ * partitioned and foreign tables, and in inheritance children.  Returns it.
  */
-void
+Key
 check_key(Relation relation, const Options &options, const VersionColumn &version, bool is_child)
 {
     const bool can_be_unique = relation->rd_rel->relkind == RELKIND_RELATION && !is_child;
@@ -122,6 +122,7 @@ check_key(Relation relation, const Options &options, const VersionColumn &versio
             ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("key columns of table \"%s\" are not unique", RelationGetRelationName(relation)),
             errhint("Add a unique constraint on them."), errtable(relation));
+    return key;
 }
 
 void
@@ -230,19 +231,6 @@ create_trigger(Oid relid, Oid guard, const Arguments &arguments)
     run_ddl(command.data);
 }
 
-/* The key of a table as an array literal, for children that have none of their own. */
-char *
-key_literal(Relation relation, const Key &key)
-{
-    Datum names[INDEX_MAX_KEYS];
-
-    for (int i = 0; i < key.count; i++)
-        names[i] =
-            NameGetDatum(&TupleDescAttr(RelationGetDescr(relation), key.attnums[i] - 1)->attname);
-    return names_argument(
-        "key", construct_array(names, key.count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
-}
-
 /*
  * Open and lock a table to guard it.  Adding a column takes a stronger lock,
  * and while we wait for one, another session may add or drop the column.
@@ -288,10 +276,9 @@ guard_table(Oid relid, Oid guard, Arguments arguments, const Parent *parent)
     const VersionColumn version =
         add_column ? added_version_column : find_version_column(relation, column);
     check_policy(relation, version, options.policy);
-    check_key(relation, options, version, parent != nullptr);
+    const Key key = check_key(relation, options, version, parent != nullptr);
     check_ignore(relation, options, version);
     give_warnings(relation, options, version);
-    char *key = key_literal(relation, find_key(relid, options.key));
     relation_close(relation, NoLock); /* DDL refuses a table that is open */
 
     if (add_column)
@@ -308,7 +295,7 @@ guard_table(Oid relid, Oid guard, Arguments arguments, const Parent *parent)
     else if (!installed.exists && parent != nullptr)
         ereport(NOTICE, errmsg("table \"%s\" inherits from \"%s\" and is guarded as well",
                                get_rel_name(relid), get_rel_name(parent->relid)));
-    return key;
+    return names_argument("key", key_names(relid, key));
 }
 
 }  // namespace

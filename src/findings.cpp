@@ -116,8 +116,8 @@ table_for(Findings *findings, const TriggerData *trigger, const VersionColumn &v
     table->relid = relid;
     table->name = table_name(trigger, version);
     table->enforce = enforce;
-    table->version_attnum = version.attnum;
     table->version_type = version.type;
+    get_typlenbyval(version.type, &table->version_length, &table->version_by_value);
     table->key_count = -1;
     MemoryContextSwitchTo(old);
     return findings->last_used = *end = table;
@@ -193,14 +193,10 @@ is_key_listed(Findings *findings, StaleRow *row)
 
 /* Copy a value of one of the table's columns into the current context. */
 Datum
-copy_of(Datum value, bool isnull, Oid type)
+copy_of(Datum value, bool isnull, int16 length, bool by_value)
 {
-    int16 length;
-    bool by_value;
-
     if (isnull)
         return value;
-    get_typlenbyval(type, &length, &by_value);
     if (length == -1)
         return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
     return datumCopy(value, by_value, length);
@@ -216,15 +212,18 @@ copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
     row->table = table;
     row->expected_null = refusal.expected_null;
     row->actual_null = refusal.actual_null;
-    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_type);
-    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_type);
+    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_length,
+                            table->version_by_value);
+    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_length,
+                          table->version_by_value);
     row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
     row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
     for (int i = 0; i < table->key_count; i++) {
         const Datum value =
             heap_getattr(refusal.trigger->tg_trigtuple, table->key[i].attnum,
                          RelationGetDescr(refusal.trigger->tg_relation), &row->key_nulls[i]);
-        row->key[i] = copy_of(value, row->key_nulls[i], table->key[i].type);
+        row->key[i] =
+            copy_of(value, row->key_nulls[i], table->key[i].length, table->key[i].by_value);
     }
     MemoryContextSwitchTo(old);
     return row;

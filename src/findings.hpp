@@ -46,8 +46,9 @@ struct TableFindings {
     Oid relid;
     TableName name;
     Enforce enforce;
-    AttrNumber version_attnum;
     Oid version_type;
+    int16 version_length;
+    bool version_by_value;
 
     int key_count;
     KeyColumn *key;
@@ -103,8 +104,7 @@ struct Refusal {
     bool stated_next;
 };
 
-/* The names for errors about the table that a trigger fired on, allocated in the current context.
- */
+/* How errors name the table that a trigger fired on; allocated in the current context. */
 TableName table_name(const TriggerData *trigger, const VersionColumn &version);
 
 /* Count a stale row, and list it unless it is listed already or the list is full. */

@@ -75,24 +75,16 @@ check_trigger_protocol(FunctionCallInfo fcinfo)
                 errtable(trigger->tg_relation));
 }
 
-/* Two guards would each bump, and each take the other's bump for a stated version. */
 void
 check_only_guard(const TriggerData *trigger)
 {
     const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
 
-    if (triggers == nullptr)
-        return;
-    for (int i = 0; i < triggers->numtriggers; i++) {
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
         const Trigger &other = triggers->triggers[i];
         if (other.tgfoid == trigger->tg_trigger->tgfoid &&
             other.tgoid != trigger->tg_trigger->tgoid && is_before_update_row(other))
-            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("table \"%s\" has two guards",
-                           RelationGetRelationName(trigger->tg_relation)),
-                    errdetail("Triggers \"%s\" and \"%s\" both execute occ.guard().",
-                              trigger->tg_trigger->tgname, other.tgname),
-                    errhint("Drop one of them."), errtable(trigger->tg_relation));
+            raise_two_guards(trigger->tg_relation, trigger->tg_trigger->tgname, other.tgname);
     }
 }
 

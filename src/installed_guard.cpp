@@ -101,11 +101,7 @@ installed_guard(Relation relation, Oid function)
         if (trigger.tgfoid != function)
             continue;
         if (guard.exists)
-            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("table \"%s\" has two guards", RelationGetRelationName(relation)),
-                    errdetail("Triggers \"%s\" and \"%s\" both execute occ.guard().",
-                              NameStr(guard.name), trigger.tgname),
-                    errhint("Drop one of them."), errtable(relation));
+            raise_two_guards(relation, NameStr(guard.name), trigger.tgname);
         guard.exists = true;
         namestrcpy(&guard.name, trigger.tgname);
         guard.is_clone = trigger.tgisclone;
@@ -120,16 +116,23 @@ installed_guard(Relation relation, Oid function)
 }
 
 void
-check_installed(Relation relation, const InstalledGuard &installed)
+check_not_clone(Relation relation, const InstalledGuard &installed, const char *function)
 {
-    const TriggerDesc *triggers = relation->trigdesc;
-
     if (installed.exists && installed.is_clone)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("partition \"%s\" is guarded by its partitioned table",
                        RelationGetRelationName(relation)),
-                errhint("Call occ.enable(%s) for all partitions.", name_literal(root_of(relation))),
+                errhint("Call occ.%s(%s) for all partitions.", function,
+                        name_literal(root_of(relation))),
                 errtable(relation));
+}
+
+void
+check_installed(Relation relation, const InstalledGuard &installed)
+{
+    const TriggerDesc *triggers = relation->trigdesc;
+
+    check_not_clone(relation, installed, "enable");
     if (installed.exists && strcmp(NameStr(installed.name), guard_name) != 0)
         ereport(ERROR, errcode(ERRCODE_DUPLICATE_OBJECT),
                 errmsg("table \"%s\" is already guarded by trigger \"%s\"",

@@ -48,6 +48,12 @@ Oid guard_function(Oid sibling);
 InstalledGuard installed_guard(Relation relation, Oid guard);
 
 /*
+ * Raise 55000 if the guard is a partition's share of its partitioned table's.
+ * function is "enable" or "disable", for the hint.
+ */
+void check_not_clone(Relation relation, const InstalledGuard &installed, const char *function);
+
+/*
  * Raise if occ.enable() can't make or change the guard of this table: another
  * trigger has its name (42710), it has another name (42710), or it is a
  * partition's share of its partitioned table's guard (55000).

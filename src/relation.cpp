@@ -238,6 +238,26 @@ find_key(Oid relid, std::string_view key_option)
     return best;
 }
 
+ArrayType *
+name_array(Datum *names, int count)
+{
+    return construct_array(names, count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR);
+}
+
+ArrayType *
+key_names(Oid relid, const Key &key)
+{
+    Datum names[INDEX_MAX_KEYS];
+    int count = 0;
+
+    for (int i = 0; i < key.count; i++) {
+        const char *column = get_attname(relid, key.attnums[i], true);
+        if (column != nullptr) /* without a lock it may just have been dropped */
+            names[count++] = DirectFunctionCall1(namein, CStringGetDatum(column));
+    }
+    return name_array(names, count);
+}
+
 bool
 is_unique(Oid relid, const Bitmapset *columns)
 {
@@ -275,6 +295,16 @@ char *
 name_literal(Oid relid)
 {
     return quote_literal_cstr(qualified_name(relid));
+}
+
+void
+raise_two_guards(Relation relation, const char *one, const char *other)
+{
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("table \"%s\" has two guards", RelationGetRelationName(relation)),
+            errdetail("Triggers \"%s\" and \"%s\" both execute occ.guard().", one, other),
+            errhint("Drop one of them."), errtable(relation));
+    pg_unreachable();
 }
 
 bool

@@ -1,7 +1,8 @@
 /*
  * What the guard needs to know of a table: its version column, its key, its
  * name.  Nothing is cached here: everything is looked up in the relation
- * descriptor at hand, so ALTER TABLE can leave nothing stale behind.
+ * descriptor at hand or in the catalogues, so ALTER TABLE can leave nothing
+ * stale behind.
  */
 #ifndef OCC_RELATION_HPP
 #define OCC_RELATION_HPP
@@ -70,6 +71,12 @@ struct Key {
  */
 Key find_key(Oid relid, std::string_view key_option);
 
+/* An array of names. */
+ArrayType *name_array(Datum *names, int count);
+
+/* The names of the columns of a key. */
+ArrayType *key_names(Oid relid, const Key &key);
+
 /* Does a unique index say that no two rows agree in these columns? */
 bool is_unique(Oid relid, const Bitmapset *columns);
 
@@ -84,6 +91,12 @@ char *qualified_name(Oid relid);
 
 /* The same as a string literal, for calls that hints suggest. */
 char *name_literal(Oid relid);
+
+/*
+ * Raise 55000: two guards would each bump, and each take the other's bump for
+ * a stated version.
+ */
+[[noreturn]] void raise_two_guards(Relation relation, const char *one, const char *other);
 
 /* Does a trigger run on every row that an UPDATE changes, outside of replication? */
 bool is_before_update_row(const Trigger &trigger);

@@ -21,32 +21,19 @@ Arguments
 unpack_arguments(bytea *packed)
 {
     const char *data = VARDATA_ANY(packed);
-    std::size_t left = VARSIZE_ANY_EXHDR(packed);
+    const char *end = data + VARSIZE_ANY_EXHDR(packed);
     Arguments arguments;
 
-    for (const char *c = data; c < data + left; c++) {
-        const void *end = memchr(c, '\0', data + left - c);
-        const char *stop = end != nullptr ? static_cast<const char *>(end) : data + left;
-        if (!pg_verifymbstr(c, static_cast<int>(stop - c), true))
-            return arguments;
-        c = stop;
-    }
-    while (const void *end = memchr(data, '\0', left)) {
-        const std::size_t length = static_cast<const char *>(end) - data;
-        arguments.add({data, length});
-        data += length + 1;
-        left -= length + 1;
-        if (left == 0)
-            break;
+    while (data < end) {
+        const void *terminator = memchr(data, '\0', end - data);
+        const char *stop = terminator != nullptr ? static_cast<const char *>(terminator) : end;
+        if (!pg_verifymbstr(data, static_cast<int>(stop - data), true))
+            return {};
+        if (terminator != nullptr)
+            arguments.add({data, static_cast<std::size_t>(stop - data)});
+        data = stop + 1;
     }
     return arguments;
-}
-
-Datum
-name_array(Datum *names, int count)
-{
-    return PointerGetDatum(
-        construct_array(names, count, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
 }
 
 Datum
@@ -73,24 +60,7 @@ names_of_literal(std::string_view literal)
         while (count < MaxHeapAttributeNumber && list.next(name, &length) == NameList::Step::name)
             names[count++] = name_datum({name.data(), length});
     }
-    return name_array(names, count);
-}
-
-Datum
-key_names(Oid relid, std::string_view key_option)
-{
-    Datum names[INDEX_MAX_KEYS];
-
-    if (!key_option.empty())
-        return names_of_literal(key_option);
-    const Key key = find_key(relid, {});
-    int count = 0;
-    for (int i = 0; i < key.count; i++) {
-        const char *name = get_attname(relid, key.attnums[i], true);
-        if (name != nullptr)
-            names[count++] = name_datum(name);
-    }
-    return name_array(names, count);
+    return PointerGetDatum(name_array(names, count));
 }
 
 Datum
@@ -151,7 +121,8 @@ occ_guard_options(PG_FUNCTION_ARGS)
         const AttrNumber attnum = get_attnum(relid, NameStr(*DatumGetName(values[version_column])));
         if (attnum > 0)
             set(version_type, ObjectIdGetDatum(get_atttype(relid, attnum)));
-        set(key, key_names(relid, options.key));
+        set(key, options.key.empty() ? PointerGetDatum(key_names(relid, find_key(relid, {})))
+                                     : names_of_literal(options.key));
     }
     if (options.problem == OptionProblem::none) {
         const Policy &policy = options.policy;
