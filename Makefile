@@ -29,7 +29,14 @@ REGRESS = \
 	arguments \
 	settings \
 	privileges \
-	conflicts
+	conflicts \
+	deletes \
+	set_functions \
+	set_presets \
+	set_input \
+	set_values \
+	set_tables \
+	set_privileges
 
 ISOLATION = \
 	delete \

@@ -42,7 +42,7 @@ FROM unnest(ARRAY[
     $$'version', 'token=latest'$$,
     $$'version', 'token='$$,
     $$'version', 'token = next'$$,
-    $$'version', 'deletes=checked'$$,
+    $$'version', 'deletes=never'$$,
     $$'version', 'time_precision=ms'$$,
     $$'version', 'ignore=note'$$,
     $$'version', 'ignore={note'$$,

@@ -32,7 +32,6 @@ SELECT occ.enable('t', token => 'guess');
 SELECT occ.enable('t', echo => 'shout');
 SELECT occ.enable('t', unstated => '');
 SELECT occ.enable('t', enforce => 'maybe');
-SELECT occ.enable('t', deletes => 'checked');
 SELECT occ.enable('t', deletes => 'never');
 SELECT occ.enable('t', time_precision => 'ns');
 SELECT occ.enable('t', time_precision => 'ms');

@@ -50,7 +50,6 @@ check_options(const Options &options, const Trigger *trigger, Relation relation)
     const char *value = cstring(options.value);
     const char *message = nullptr;
     const char *hint = nullptr;
-    int code = ERRCODE_INVALID_PARAMETER_VALUE;
 
     switch (options.problem) {
     case OptionProblem::none:
@@ -73,21 +72,14 @@ check_options(const Options &options, const Trigger *trigger, Relation relation)
         break;
     case OptionProblem::bad_value:
         message = psprintf("invalid value \"%s\" for option \"%s\"", value, culprit);
-        hint = psprintf(options.valid.size() == 1 ? "The only valid value is %s."
-                                                  : "Valid values are %s.",
-                        enumerate(options.valid));
+        hint = psprintf("Valid values are %s.", enumerate(options.valid));
         break;
     case OptionProblem::bad_names:
         message = psprintf("invalid list of columns \"%s\" for option \"%s\"", value, culprit);
         hint = psprintf("Write the columns as an array of names, such as %s={a,b}.", culprit);
         break;
-    case OptionProblem::checked_deletes:
-        code = ERRCODE_FEATURE_NOT_SUPPORTED;
-        message = "deletes => 'checked' is not supported yet";
-        hint = "Leave the option out, or use deletes => 'allow'.";
-        break;
     }
-    ereport(ERROR, errcode(code), errmsg("%s", message),
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message),
             trigger ? errdetail("Trigger \"%s\" on table \"%s\" has it as an argument.",
                                 trigger->tgname, RelationGetRelationName(relation))
                     : 0,

@@ -29,9 +29,8 @@ struct Arguments {
 Arguments arguments_of(const Trigger &trigger);
 
 /*
- * Raise what is wrong with a list of options, if anything is: 22023, or 0A000
- * for one that this version doesn't have.  trigger, which may be null, is where
- * the options stand, and relation its table.
+ * Raise what is wrong with a list of options, if anything is: 22023.  trigger,
+ * which may be null, is where the options stand, and relation its table.
  */
 void check_options(const Options &options, const Trigger *trigger, Relation relation);
 

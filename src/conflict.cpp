@@ -18,14 +18,14 @@ append_table(StringInfo json, const TableName &name)
 }
 
 void
-append_key_value(StringInfo json, const StaleRow &row, int column)
+append_key_value(StringInfo json, const ConflictRow &row, int column)
 {
     append_json(json, row.key[column], row.table->key[column].type, row.key_nulls[column]);
 }
 
 /* An element of "ids": the bare value of a one-column key, an array otherwise. */
 void
-append_id(StringInfo json, const StaleRow &row)
+append_id(StringInfo json, const ConflictRow &row)
 {
     const int count = row.table->key_count;
 
@@ -44,7 +44,7 @@ append_id(StringInfo json, const StaleRow &row)
 
 /* An element of "rows".  Rows of a second table say so. */
 void
-append_row(StringInfo json, const StaleRow &row, const TableName &first_table)
+append_row(StringInfo json, const ConflictRow &row, const TableName &first_table)
 {
     const TableFindings &table = *row.table;
 
@@ -61,11 +61,9 @@ append_row(StringInfo json, const StaleRow &row, const TableName &first_table)
         append_key_value(json, row, i);
     }
     appendStringInfoString(json, table.key_count > 0 ? "}" : "null");
-    appendStringInfoString(json, ",\"status\":\"stale\",\"expected\":");
-    append_json(json, row.expected, table.version_type, row.expected_null);
-    appendStringInfoString(json, ",\"actual\":");
-    append_json(json, row.actual, table.version_type, row.actual_null || !table.visible.versions);
-    appendStringInfoChar(json, '}');
+    appendStringInfo(json, ",\"status\":\"%s\",\"expected\":%s,\"actual\":%s}",
+                     name_of(row.status).data(), row.expected,
+                     table.visible.versions ? row.actual : "null");
 }
 
 /* The DETAIL: one line of JSON. */
@@ -83,7 +81,7 @@ detail_of(const Findings &findings, Enforce enforce, const TableName &first_tabl
     appendStringInfoChar(&json, '{');
     append_table(&json, first_table);
     appendStringInfo(&json, ",\"conflicts\":" UINT64_FORMAT ",\"ids\":[", conflicts);
-    for (const StaleRow *row = findings.rows; row != nullptr; row = row->next) {
+    for (const ConflictRow *row = findings.rows; row != nullptr; row = row->next) {
         if (row->table->enforce != enforce || !row->table->visible.keys)
             continue;
         if (row->table->key_count > 0) {
@@ -104,6 +102,8 @@ set_object_fields(const TableName &name)
 {
     err_generic_string(PG_DIAG_SCHEMA_NAME, name.schema);
     err_generic_string(PG_DIAG_TABLE_NAME, name.table);
+    if (NameStr(name.version_column)[0] == '\0')
+        return;
     err_generic_string(PG_DIAG_COLUMN_NAME, NameStr(name.version_column));
     err_generic_string(PG_DIAG_CONSTRAINT_NAME, NameStr(name.trigger));
 }
@@ -148,11 +148,11 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     StringInfoData others;
 
     for (const TableFindings *table = findings.tables; table != nullptr; table = table->next) {
-        if (table->enforce != enforce || table->stale == 0)
+        if (table->enforce != enforce || table->conflicts == 0)
             continue;
         if (first == nullptr)
             first = &table->name;
-        conflicts += table->stale;
+        conflicts += table->conflicts;
         stated_next += table->stated_next;
         roots = list_append_unique_oid(roots, table->name.root);
     }
@@ -165,21 +165,30 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     else if (list_length(roots) > 2)
         appendStringInfo(&others, " and %d other tables", list_length(roots) - 1);
 
-    ereport(elevel, errcode(settings::conflict_sqlstate()),
-            errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
-                   conflicts == 1 ? "row" : "rows", first->table, others.data),
-            errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
-            errhint("%s", hint_of(conflicts, stated_next, elevel < ERROR)),
-            (set_object_fields(*first), 0));
+    ereport(
+        elevel, errcode(settings::conflict_sqlstate()),
+        errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
+               conflicts == 1 ? "row" : "rows", first->table, others.data),
+        errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
+        errhint("%s", hint_of(conflicts, stated_next, elevel < ERROR && !findings.wrote_nothing)),
+        (set_object_fields(*first), 0));
 }
 
 void
-report_unstated(int elevel, const TableName &table)
+report_unstated_update(int elevel, const TableName &table)
 {
     ereport(elevel, errcode(sqlstate::version_required),
             errmsg("UPDATE of \"%s\" does not state a version", table.table),
             errhint("Add \"%s = <the version you read>\" to the SET list.",
                     quote_identifier(NameStr(table.version_column))),
+            (set_object_fields(table), 0));
+}
+
+void
+report_unchecked_delete(int elevel, const TableName &table)
+{
+    ereport(elevel, errcode(sqlstate::version_required),
+            errmsg("DELETE from \"%s\" was not checked", table.table), errhint("Use occ.delete()."),
             (set_object_fields(table), 0));
 }
 

@@ -11,14 +11,17 @@
 namespace occ {
 
 /*
- * Report the stale rows of all tables that are enforced as given, in one
+ * Report the rows in conflict of all tables that are enforced as given, in one
  * message.  elevel is ERROR or WARNING.  What may be shown was decided before:
  * TableFindings::visible.
  */
 void report_conflict(int elevel, const Findings &findings, Enforce enforce);
 
-/* Report that a statement stated no version.  elevel is ERROR or WARNING. */
-void report_unstated(int elevel, const TableName &table);
+/* Report that an UPDATE stated no version.  elevel is ERROR or WARNING. */
+void report_unstated_update(int elevel, const TableName &table);
+
+/* Report that a DELETE came from elsewhere than occ.delete(). */
+void report_unchecked_delete(int elevel, const TableName &table);
 
 }  // namespace occ
 

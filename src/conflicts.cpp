@@ -42,9 +42,9 @@ field(JsonbContainer *object, const char *name)
     return getKeyJsonValueFromContainer(object, name, static_cast<int>(strlen(name)), nullptr);
 }
 
-/* A scalar as text.  Returns false for null. */
+/* A version as text, or lock fields as the text of their object.  Returns false for null. */
 bool
-scalar_text(const JsonbValue *value, Datum *result)
+compared_text(const JsonbValue *value, Datum *result)
 {
     switch (value->type) {
     case jbvNull:
@@ -57,9 +57,17 @@ scalar_text(const JsonbValue *value, Datum *result)
         *result = PointerGetDatum(cstring_to_text(DatumGetCString(
             DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)))));
         return true;
+    case jbvBinary:
+        if (JsonContainerIsObject(value->val.binary.data)) {
+            *result = PointerGetDatum(cstring_to_text(
+                JsonbToCString(nullptr, value->val.binary.data, value->val.binary.len)));
+            return true;
+        }
+        break;
     default:
-        raise_not_a_detail();
+        break;
     }
+    raise_not_a_detail();
 }
 
 void
@@ -79,7 +87,7 @@ put_row(ReturnSetInfo *set, JsonbContainer *row)
         const JsonbValue *value = field(row, texts[i]);
         if (value == nullptr)
             raise_not_a_detail();
-        nulls[i + 1] = !scalar_text(value, &values[i + 1]);
+        nulls[i + 1] = !compared_text(value, &values[i + 1]);
     }
     tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }

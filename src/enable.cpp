@@ -117,7 +117,8 @@ check_key(Relation relation, const Options &options, const VersionColumn &versio
                     errtablecol(relation, key.attnums[i]));
         columns = bms_add_member(columns, key.attnums[i]);
     }
-    if (!options.key.empty() && can_be_unique && !is_unique(RelationGetRelid(relation), columns))
+    if (!options.key.empty() && can_be_unique &&
+        !OidIsValid(find_unique_index(RelationGetRelid(relation), key)))
         ereport(
             ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
             errmsg("key columns of table \"%s\" are not unique", RelationGetRelationName(relation)),
@@ -206,22 +207,24 @@ changes_between(const InstalledGuard &installed, bool all_enabled, const Options
     describe_change(&text, "ignore", before.ignore, after.ignore);
     describe_change(&text, "key", before.key, after.key);
     if (!installed.is_plain)
-        appendStringInfo(&text, "%sfires on every update", text.len > 0 ? ", " : "");
+        appendStringInfo(&text, "%sfires on every update%s", text.len > 0 ? ", " : "",
+                         after.policy.deletes == Deletes::checked ? " and delete" : "");
     if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN || !all_enabled)
         appendStringInfo(&text, "%senabled again", text.len > 0 ? ", " : "");
     return text.data;
 }
 
 void
-create_trigger(Oid relid, Oid guard, const Arguments &arguments)
+create_trigger(Oid relid, Oid guard, Deletes deletes, const Arguments &arguments)
 {
     StringInfoData command;
 
     initStringInfo(&command);
     appendStringInfo(&command,
-                     "CREATE OR REPLACE TRIGGER %s BEFORE UPDATE ON %s FOR EACH ROW "
+                     "CREATE OR REPLACE TRIGGER %s BEFORE UPDATE%s ON %s FOR EACH ROW "
                      "EXECUTE FUNCTION %s(",
-                     guard_name, qualified_name(relid),
+                     guard_name, deletes == Deletes::checked ? " OR DELETE" : "",
+                     qualified_name(relid),
                      quote_qualified_identifier(get_namespace_name(get_func_namespace(guard)),
                                                 get_func_name(guard)));
     for (std::size_t i = 0; i < arguments.count; i++)
@@ -286,7 +289,7 @@ guard_table(Oid relid, Oid guard, Arguments arguments, const Parent *parent)
 
     const char *changes = installed.exists ? changes_between(installed, all_enabled, options) : "";
     if (!installed.exists || *changes != '\0')
-        create_trigger(relid, guard, arguments);
+        create_trigger(relid, guard, options.policy.deletes, arguments);
     if (*changes != '\0')
         ereport(NOTICE, errmsg("guard of table \"%s\" changes: %s", get_rel_name(relid), changes));
     else if (installed.exists && parent == nullptr)

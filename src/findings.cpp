@@ -2,6 +2,7 @@
 #include "pg.hpp"
 
 #include "findings.hpp"
+#include "json.hpp"
 #include "settings.hpp"
 
 namespace occ {
@@ -116,8 +117,6 @@ table_for(Findings *findings, const TriggerData *trigger, const VersionColumn &v
     table->relid = relid;
     table->name = table_name(trigger, version);
     table->enforce = enforce;
-    table->version_type = version.type;
-    get_typlenbyval(version.type, &table->version_length, &table->version_by_value);
     table->key_count = -1;
     MemoryContextSwitchTo(old);
     return findings->last_used = *end = table;
@@ -154,8 +153,8 @@ is_address_listed(Findings *findings, Oid relid, const ItemPointerData &tid)
         control.keysize = sizeof(RowAddress);
         control.entrysize = sizeof(RowAddress);
         control.hcxt = findings->context;
-        findings->seen =
-            hash_create("occ_lock stale rows", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+        findings->seen = hash_create("occ_lock rows in conflict", 64, &control,
+                                     HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     }
     hash_search(findings->seen, &address, HASH_ENTER, &found);
     return found;
@@ -163,7 +162,7 @@ is_address_listed(Findings *findings, Oid relid, const ItemPointerData &tid)
 
 /* Is a row with the same key listed already?  A foreign table's row has no address that we know. */
 bool
-is_key_listed(Findings *findings, StaleRow *row)
+is_key_listed(Findings *findings, ConflictRow *row)
 {
     const TableFindings &table = *row->table;
 
@@ -178,7 +177,7 @@ is_key_listed(Findings *findings, StaleRow *row)
     ItemPointerSet(&tid, row->key_hash, FirstOffsetNumber);
     if (table.key_count == 0 || !is_address_listed(findings, table.relid, tid))
         return false;
-    for (const StaleRow *other = findings->rows; other != nullptr; other = other->next) {
+    for (const ConflictRow *other = findings->rows; other != nullptr; other = other->next) {
         bool same = other->table == row->table && other->key_hash == row->key_hash;
         for (int i = 0; same && i < table.key_count; i++)
             same =
@@ -203,19 +202,16 @@ copy_of(Datum value, bool isnull, int16 length, bool by_value)
 }
 
 /* A stale row with copies of its key and versions, in the findings' context. */
-StaleRow *
+ConflictRow *
 copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
 {
     MemoryContext old = MemoryContextSwitchTo(findings->context);
-    auto *row = static_cast<StaleRow *>(palloc0(sizeof(StaleRow)));
+    auto *row = static_cast<ConflictRow *>(palloc0(sizeof(ConflictRow)));
 
     row->table = table;
-    row->expected_null = refusal.expected_null;
-    row->actual_null = refusal.actual_null;
-    row->expected = copy_of(refusal.expected, refusal.expected_null, table->version_length,
-                            table->version_by_value);
-    row->actual = copy_of(refusal.actual, refusal.actual_null, table->version_length,
-                          table->version_by_value);
+    row->status = RowStatus::stale;
+    row->expected = json_of(refusal.expected, refusal.version->type, refusal.expected_null);
+    row->actual = json_of(refusal.actual, refusal.version->type, refusal.actual_null);
     row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
     row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
     for (int i = 0; i < table->key_count; i++) {
@@ -253,7 +249,7 @@ record_stale(const Refusal &refusal)
     const ItemPointerData &tid = refusal.trigger->tg_trigtuple->t_self;
     const bool has_address = ItemPointerIsValid(&tid);
 
-    table->stale++;
+    table->conflicts++;
     table->stated_next += refusal.stated_next;
 
     /* A row that several source rows match is refused several times, and listed once. */
@@ -264,7 +260,7 @@ record_stale(const Refusal &refusal)
     if (table->key_count < 0)
         resolve_key(findings, table, refusal);
 
-    StaleRow *row = copy_row(findings, table, refusal);
+    ConflictRow *row = copy_row(findings, table, refusal);
     if (!has_address && is_key_listed(findings, row))
         return;
     *findings->rows_end = row;
@@ -273,14 +269,14 @@ record_stale(const Refusal &refusal)
 }
 
 void
-record_unstated(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
-                bool warning, bool maybe_referential)
+record_unproven(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
+                bool only_warns, bool maybe_referential)
 {
     TableFindings *table = table_for(findings_for(trigger), trigger, version, enforce);
+    Unproven &unproven = TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? table->unchecked_delete
+                                                                    : table->unstated_update;
 
-    table->unstated = true;
-    table->unstated_warning = warning;
-    table->unstated_referential = maybe_referential;
+    unproven = {true, only_warns, maybe_referential};
 }
 
 Findings *

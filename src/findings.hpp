@@ -14,6 +14,7 @@
 #include "pg.hpp"
 #include "policy.hpp"
 #include "relation.hpp"
+#include "row_status.hpp"
 
 namespace occ {
 
@@ -22,11 +23,11 @@ struct TableName {
     Oid root;
     char *schema;
     char *table;
-    NameData version_column;
-    NameData trigger;
+    NameData version_column; /* empty if no version was compared */
+    NameData trigger;        /* empty likewise */
 };
 
-/* What of a table's stale rows the current user may be shown. */
+/* What of a table's rows in conflict the current user may be shown. */
 struct Visible {
     bool keys;     /* list the rows */
     bool versions; /* with their stored version */
@@ -40,37 +41,39 @@ struct KeyColumn {
     bool by_value;
 };
 
+/* What a command did without saying which version it had read. */
+struct Unproven {
+    bool found;
+    bool only_warns;        /* the policy only warns */
+    bool maybe_referential; /* it may have been a referential action */
+};
+
 /* What was found in one table (a partition is one of its own). */
 struct TableFindings {
     TableFindings *next;
     Oid relid;
     TableName name;
     Enforce enforce;
-    Oid version_type;
-    int16 version_length;
-    bool version_by_value;
 
     int key_count;
     KeyColumn *key;
 
     Visible visible; /* decided when the statement ends */
 
-    std::uint64_t stale;       /* refused row matches */
+    std::uint64_t conflicts;   /* refused row matches */
     std::uint64_t stated_next; /* those of them that stated the next version, under token "read" */
 
-    bool unstated;             /* some row stated no version, where it should have */
-    bool unstated_warning;     /* ... and the policy only warns */
-    bool unstated_referential; /* ... and it may have been a referential action */
+    Unproven unstated_update;
+    Unproven unchecked_delete;
 };
 
-/* One stale row, with copies of its key and of both versions. */
-struct StaleRow {
-    StaleRow *next;
+/* One row in conflict, with copies of its key and of what was compared. */
+struct ConflictRow {
+    ConflictRow *next;
     TableFindings *table;
-    Datum expected;
-    Datum actual;
-    bool expected_null;
-    bool actual_null;
+    RowStatus status;
+    const char *expected; /* as JSON */
+    const char *actual;
     Datum *key;
     bool *key_nulls;
     uint32 key_hash; /* set only for rows without an address */
@@ -85,10 +88,11 @@ struct Findings {
 
     TableFindings *tables;
     TableFindings *last_used;
-    StaleRow *rows;
-    StaleRow **rows_end;
+    ConflictRow *rows;
+    ConflictRow **rows_end;
     std::uint64_t listed;
-    HTAB *seen; /* rows listed already */
+    HTAB *seen;         /* rows listed already */
+    bool wrote_nothing; /* nor would it without conflicts: occ.check() */
 };
 
 /* One refused row, as the guard hands it over. */
@@ -111,11 +115,11 @@ TableName table_name(const TriggerData *trigger, const VersionColumn &version);
 void record_stale(const Refusal &refusal);
 
 /*
- * Note that a statement stated no version.  If it may be a referential
- * action, that is decided when the query finishes.
+ * Note that the command that fired the trigger did not say what it had read.
+ * If it may be a referential action, that is decided when the query finishes.
  */
-void record_unstated(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
-                     bool warning, bool maybe_referential);
+void record_unproven(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
+                     bool only_warns, bool maybe_referential);
 
 /* The findings of the query with that es_query_cxt, or null. */
 Findings *findings_of(MemoryContext query_context);

@@ -8,11 +8,9 @@
  */
 #include "pg.hpp"
 
-#include "arguments.hpp"
-#include "attribute.hpp"
 #include "conflict.hpp"
 #include "findings.hpp"
-#include "relation.hpp"
+#include "guard_state.hpp"
 #include "settings.hpp"
 #include "statement.hpp"
 #include "version_types.hpp"
@@ -24,23 +22,6 @@ PG_FUNCTION_INFO_V1(occ_guard);
 namespace occ {
 
 namespace {
-
-/*
- * What holds for all rows that one query updates in one table.  It lives with
- * the query's trigger state (fn_extra), so no ALTER TABLE can come between.
- */
-struct GuardState {
-    Oid relid;
-    Oid trigger;
-    Policy policy;
-    VersionColumn version;
-    Attribute attribute; /* where the version lies in a tuple */
-    StatementClock clock;
-    std::string_view key_option; /* points into the trigger's own arguments */
-    bool named;                  /* the SET list names the version column */
-    int compared_count;          /* columns whose change counts; without ignore, 0 */
-    AttrNumber *compared;
-};
 
 /* One row on its way through the guard. */
 struct Row {
@@ -54,87 +35,6 @@ struct Row {
 
     TupleDesc descriptor() const { return RelationGetDescr(trigger->tg_relation); }
 };
-
-void
-check_trigger_protocol(FunctionCallInfo fcinfo)
-{
-    if (!CALLED_AS_TRIGGER(fcinfo))
-        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                errmsg("occ.guard() was not called by the trigger manager"),
-                errhint("Guard a table with occ.enable()."));
-
-    const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
-    if (!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-        !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                errmsg("occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW"),
-                errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
-                          trigger->tg_trigger->tgname,
-                          RelationGetRelationName(trigger->tg_relation)),
-                errhint("Drop the trigger and guard the table with occ.enable()."),
-                errtable(trigger->tg_relation));
-}
-
-void
-check_only_guard(const TriggerData *trigger)
-{
-    const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
-
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-        const Trigger &other = triggers->triggers[i];
-        if (other.tgfoid == trigger->tg_trigger->tgfoid &&
-            other.tgoid != trigger->tg_trigger->tgoid && is_before_update_row(other))
-            raise_two_guards(trigger->tg_relation, trigger->tg_trigger->tgname, other.tgname);
-    }
-}
-
-/* With ignore: the columns whose change counts, all but the ignored ones. */
-void
-find_compared_columns(GuardState *guard, Relation relation, std::string_view ignore)
-{
-    TupleDesc descriptor = RelationGetDescr(relation);
-    const Bitmapset *ignored = find_columns(relation, ignore, "ignore");
-
-    if (ignored == nullptr)
-        return;
-    guard->compared =
-        static_cast<AttrNumber *>(palloc(sizeof(AttrNumber) * (descriptor->natts + 1)));
-    for (int i = 0; i < descriptor->natts; i++) {
-        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-        if (!attribute->attisdropped && attribute->attgenerated == '\0' &&
-            attribute->attnum != guard->version.attnum &&
-            !bms_is_member(attribute->attnum, ignored))
-            guard->compared[guard->compared_count++] = attribute->attnum;
-    }
-}
-
-GuardState *
-prepare(FunctionCallInfo fcinfo, const TriggerData *trigger)
-{
-    Relation relation = trigger->tg_relation;
-    MemoryContext old = MemoryContextSwitchTo(trigger->tg_trigslot->tts_mcxt);
-    const Options options = options_of(*trigger->tg_trigger, relation);
-
-    check_only_guard(trigger);
-    auto *guard = static_cast<GuardState *>(palloc0(sizeof(GuardState)));
-    guard->relid = RelationGetRelid(relation);
-    guard->trigger = trigger->tg_trigger->tgoid;
-    guard->policy = options.policy;
-    guard->version = find_version_column(relation, options.version_column);
-    check_policy(relation, guard->version, guard->policy);
-    guard->attribute = describe_attribute(RelationGetDescr(relation), guard->version.attnum);
-    if (is_time(guard->version.kind))
-        guard->clock = statement_clock(guard->version.kind);
-    guard->key_option = options.key;
-    find_columns(relation, options.key, "key");
-    guard->named = bms_is_member(guard->version.attnum - FirstLowInvalidHeapAttributeNumber,
-                                 trigger->tg_updatedcols);
-    find_compared_columns(guard, relation, options.ignore);
-    MemoryContextSwitchTo(old);
-
-    fcinfo->flinfo->fn_extra = guard; /* only once it is complete */
-    return guard;
-}
 
 /* Did an UPDATE that does not name the version column change it, through an earlier trigger? */
 bool
@@ -219,12 +119,12 @@ unstated_moves(const Row &row)
     case Unstated::bump:
         break;
     case Unstated::warn:
-        record_unstated(row.trigger, guard.version, guard.policy.enforce, true, maybe_referential);
+        record_unproven(row.trigger, guard.version, guard.policy.enforce, true, maybe_referential);
         break;
     case Unstated::reject:
         if (!maybe_referential && guard.policy.enforce == Enforce::error)
-            report_unstated(ERROR, table_name(row.trigger, guard.version));
-        record_unstated(row.trigger, guard.version, guard.policy.enforce, false, maybe_referential);
+            report_unstated_update(ERROR, table_name(row.trigger, guard.version));
+        record_unproven(row.trigger, guard.version, guard.policy.enforce, false, maybe_referential);
         break;
     }
     return true;
@@ -326,38 +226,14 @@ decide(const Row &row, const T &type)
     return refuse(row, stated_next) ? bumped(row, type, stored) : nullptr;
 }
 
-}  // namespace
-
-}  // namespace occ
-
-/*
- * occ.guard([version_column [, 'option=value' ...]]) RETURNS trigger
- *
- * BEFORE UPDATE, FOR EACH ROW.  Errors: 39P01 (attached otherwise), 22023
- * (arguments), 42703, 42804, 42P17 (version column), 55000 (a second guard),
- * PT428 (no version stated, at once); PT409 when the statement ends.
- */
-Datum
-occ_guard(PG_FUNCTION_ARGS)
+HeapTuple
+guard_update(const TriggerData *trigger, GuardState *guard)
 {
-    using namespace occ;
-
-    check_trigger_protocol(fcinfo);
-
-    auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
-
-    /* Rows that replication applies are already what they shall be. */
-    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-        return PointerGetDatum(trigger->tg_newtuple);
-    if (settings::bypass) {
-        log_bypass(trigger->tg_relation);
-        return PointerGetDatum(trigger->tg_newtuple);
+    if (!guard->seen_update) {
+        guard->seen_update = true;
+        guard->named = bms_is_member(guard->version.attnum - FirstLowInvalidHeapAttributeNumber,
+                                     trigger->tg_updatedcols);
     }
-
-    auto *guard = static_cast<GuardState *>(fcinfo->flinfo->fn_extra);
-    if (guard == nullptr || guard->relid != RelationGetRelid(trigger->tg_relation) ||
-        guard->trigger != trigger->tg_trigger->tgoid)
-        guard = prepare(fcinfo, trigger);
 
     Row row = {};
     row.trigger = trigger;
@@ -370,7 +246,72 @@ occ_guard(PG_FUNCTION_ARGS)
                        attribute_address(trigger->tg_trigtuple, row.descriptor(), guard->attribute),
                        &row.stored_null);
 
-    return PointerGetDatum(
-        with_version_type(guard->version, guard->policy.time_precision, guard->clock,
-                          [&row](const auto &type) { return decide(row, type); }));
+    HeapTuple result = with_version_type(guard->version, guard->policy.time_precision, guard->clock,
+                                         [&row](const auto &type) { return decide(row, type); });
+    if (guard->is_partition && guard->policy.deletes == Deletes::checked && result != nullptr)
+        guard->passed = trigger->tg_trigtuple->t_self;
+    return result;
+}
+
+/*
+ * Let a delete through or not, where deletes are checked.  A row that moves to
+ * another partition is deleted here as well, and nothing says so: but this
+ * trigger has just passed its update, and between the two no other row of
+ * this query can come.
+ */
+HeapTuple
+guard_delete(const TriggerData *trigger, const GuardState &guard)
+{
+    HeapTuple row = trigger->tg_trigtuple;
+    const bool moves = ItemPointerIsValid(&guard.passed) &&
+                       ItemPointerEquals(const_cast<ItemPointer>(&guard.passed), &row->t_self);
+    const bool maybe_referential = InNoForceRLSOperation();
+
+    if (guard.policy.deletes == Deletes::allow || guard.checked || moves)
+        return row;
+    if (!maybe_referential && guard.policy.enforce == Enforce::error)
+        report_unchecked_delete(ERROR, table_name(trigger, guard.version));
+    record_unproven(trigger, guard.version, guard.policy.enforce, false, maybe_referential);
+    return row;
+}
+
+}  // namespace
+
+}  // namespace occ
+
+/*
+ * occ.guard([version_column [, 'option=value' ...]]) RETURNS trigger
+ *
+ * BEFORE UPDATE [OR DELETE], FOR EACH ROW.  Errors: those of prepare_guard();
+ * PT428 (no version stated, or a delete that is not checked) at once, or for
+ * what may be a referential action when the statement ends; PT409 when the
+ * statement ends.
+ */
+Datum
+occ_guard(PG_FUNCTION_ARGS)
+{
+    using namespace occ;
+
+    auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+
+    if (!CALLED_AS_TRIGGER(fcinfo) || !is_guarded_event(trigger->tg_event))
+        raise_protocol_violation(fcinfo);
+
+    const bool is_delete = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
+    HeapTuple as_stated = is_delete ? trigger->tg_trigtuple : trigger->tg_newtuple;
+
+    /* Rows that replication applies are already what they shall be. */
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        return PointerGetDatum(as_stated);
+    if (settings::bypass) {
+        log_bypass(trigger->tg_relation);
+        return PointerGetDatum(as_stated);
+    }
+
+    auto *guard = static_cast<GuardState *>(fcinfo->flinfo->fn_extra);
+    if (guard == nullptr || guard->relid != RelationGetRelid(trigger->tg_relation) ||
+        guard->trigger != trigger->tg_trigger->tgoid)
+        guard = prepare_guard(fcinfo, trigger);
+    return PointerGetDatum(is_delete ? guard_delete(trigger, *guard)
+                                     : guard_update(trigger, guard));
 }

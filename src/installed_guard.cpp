@@ -107,7 +107,8 @@ installed_guard(Relation relation, Oid function)
         guard.is_clone = trigger.tgisclone;
         guard.is_plain =
             trigger.tgnattr == 0 && trigger.tgqual == nullptr &&
-            trigger.tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE);
+            trigger.tgtype ==
+                trigger_type(parse_options(arguments_of(trigger).span()).policy.deletes);
         guard.enabled = trigger.tgenabled;
         for (int k = 0; k < trigger.tgnargs; k++)
             guard.arguments.add(pstrdup(trigger.tgargs[k]));

@@ -23,7 +23,7 @@ struct InstalledGuard {
     bool exists = false;
     NameData name = {};
     bool is_clone = false; /* made by PostgreSQL on a partition */
-    bool is_plain = false; /* BEFORE UPDATE and no more, without WHEN or a column list */
+    bool is_plain = false; /* without WHEN or a column list, and the events are what it needs */
     char enabled = '\0';
     Arguments arguments;
 };

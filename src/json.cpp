@@ -106,4 +106,14 @@ append_json(StringInfo json, Datum value, Oid type, bool isnull)
     }
 }
 
+char *
+json_of(Datum value, Oid type, bool isnull)
+{
+    StringInfoData json;
+
+    initStringInfo(&json);
+    append_json(&json, value, type, isnull);
+    return json.data;
+}
+
 }  // namespace occ

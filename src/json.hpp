@@ -1,4 +1,4 @@
-/* SQL values as JSON text, for the DETAIL of a conflict. */
+/* SQL values as JSON text, for the DETAIL of a conflict and for results. */
 #ifndef OCC_JSON_HPP
 #define OCC_JSON_HPP
 
@@ -12,6 +12,9 @@ namespace occ {
  * ISO 8601 as in to_jsonb(), with all their microseconds.
  */
 void append_json(StringInfo json, Datum value, Oid type, bool isnull);
+
+/* The same as a string of its own. */
+char *json_of(Datum value, Oid type, bool isnull);
 
 }  // namespace occ
 

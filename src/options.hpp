@@ -54,14 +54,14 @@ enum class OptionProblem : std::uint8_t {
     repeated,
     bad_value,
     bad_names,
-    checked_deletes,
 };
 
 struct Options {
     std::string_view version_column = "version";
     Preset preset = Preset::shared;
     Policy policy;
-    std::string_view ignore; /* array literals; empty if the option is not given */
+    bool deletes_given = false; /* by itself, not by the preset */
+    std::string_view ignore;    /* array literals; empty if the option is not given */
     std::string_view key;
 
     OptionProblem problem = OptionProblem::none;
@@ -196,10 +196,7 @@ apply_option(Options *options, std::string_view name, std::string_view value)
     if (name == "unstated")
         return parse_value(options, value, &policy.unstated);
     if (name == "deletes") {
-        if (value == "checked") {
-            options->problem = OptionProblem::checked_deletes;
-            return false;
-        }
+        options->deletes_given = true;
         return parse_value(options, value, &policy.deletes);
     }
     if (name == "enforce")

@@ -24,8 +24,8 @@ enum class Unstated : std::uint8_t { bump, keep, warn, reject };
 /* Whether a refusal is an error, or (for roll-outs) a warning. */
 enum class Enforce : std::uint8_t { error, warn };
 
-/* Who may delete. */
-enum class Deletes : std::uint8_t { allow };
+/* Whether only occ.delete() and referential actions may delete. */
+enum class Deletes : std::uint8_t { allow, checked };
 
 /* The coarsest difference between two times that a client can see. */
 enum class TimePrecision : std::uint8_t { us, ms, s };
@@ -46,7 +46,7 @@ inline constexpr std::array<std::string_view, 4> names_of<Unstated> = {"bump", "
 template <>
 inline constexpr std::array<std::string_view, 2> names_of<Enforce> = {"error", "warn"};
 template <>
-inline constexpr std::array<std::string_view, 1> names_of<Deletes> = {"allow"};
+inline constexpr std::array<std::string_view, 2> names_of<Deletes> = {"allow", "checked"};
 template <>
 inline constexpr std::array<std::string_view, 3> names_of<TimePrecision> = {"us", "ms", "s"};
 template <>
@@ -81,6 +81,7 @@ policy_of(Preset preset)
     case Preset::strict:
         policy.token = Token::read;
         policy.unstated = Unstated::reject;
+        policy.deletes = Deletes::checked;
         break;
     case Preset::orm:
         policy.token = Token::advance;

@@ -231,8 +231,8 @@ find_key(Oid relid, std::string_view key_option)
         if ((rank > best_rank || (rank == best_rank && index.indexrelid < best_index)) &&
             index_key(index, &key)) {
             best = key;
+            best.index = best_index = index.indexrelid;
             best_rank = rank;
-            best_index = index.indexrelid;
         }
     });
     return best;
@@ -258,19 +258,23 @@ key_names(Oid relid, const Key &key)
     return name_array(names, count);
 }
 
-bool
-is_unique(Oid relid, const Bitmapset *columns)
+Oid
+find_unique_index(Oid relid, const Key &key)
 {
-    bool unique = false;
+    Bitmapset *columns = nullptr;
+    Oid found = InvalidOid;
 
+    for (int i = 0; i < key.count; i++)
+        columns = bms_add_member(columns, key.attnums[i]);
     for_each_unique_index(relid, [&](const FormData_pg_index &index) {
         bool covered = true;
         for (int i = 0; i < index.indnkeyatts; i++)
             covered = covered && index.indkey.values[i] > 0 &&
                       bms_is_member(index.indkey.values[i], columns);
-        unique = unique || covered;
+        if (covered && (!OidIsValid(found) || index.indexrelid < found))
+            found = index.indexrelid;
     });
-    return unique;
+    return found;
 }
 
 Oid

@@ -57,6 +57,7 @@ AttrNumber find_column(TupleDesc descriptor, std::string_view name);
 /* The columns that name a row.  count is 0 if the table has no key. */
 struct Key {
     int count = 0;
+    Oid index = InvalidOid; /* the unique index that says so, if the columns were not listed */
     AttrNumber attnums[INDEX_MAX_KEYS] = {};
 };
 
@@ -77,8 +78,8 @@ ArrayType *name_array(Datum *names, int count);
 /* The names of the columns of a key. */
 ArrayType *key_names(Oid relid, const Key &key);
 
-/* Does a unique index say that no two rows agree in these columns? */
-bool is_unique(Oid relid, const Bitmapset *columns);
+/* A unique index that says that no two rows agree in the columns of a key, or InvalidOid. */
+Oid find_unique_index(Oid relid, const Key &key);
 
 /* The names in an array literal as columns of the relation.  Error: 42703. */
 Bitmapset *find_columns(Relation relation, std::string_view literal, const char *option);
@@ -97,6 +98,14 @@ char *name_literal(Oid relid);
  * a stated version.
  */
 [[noreturn]] void raise_two_guards(Relation relation, const char *one, const char *other);
+
+/* What fires a guard (pg_trigger.tgtype): deletes only if they are checked. */
+constexpr int
+trigger_type(Deletes deletes)
+{
+    return TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_UPDATE |
+           (deletes == Deletes::checked ? TRIGGER_TYPE_DELETE : 0);
+}
 
 /* Does a trigger run on every row that an UPDATE changes, outside of replication? */
 bool is_before_update_row(const Trigger &trigger);

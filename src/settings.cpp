@@ -55,7 +55,7 @@ void
 define()
 {
     DefineCustomBoolVariable(
-        "occ_lock.bypass", "Lets updates of guarded tables pass unchecked, for repairs.",
+        "occ_lock.bypass", "Lets writes to guarded tables pass unchecked, for repairs.",
         "Rows are written as stated, and the version is not moved. The server log gets one line a "
         "transaction.",
         &bypass, false, PGC_SUSET, GUC_NOT_IN_SAMPLE, nullptr, nullptr, nullptr);

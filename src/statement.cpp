@@ -127,6 +127,41 @@ visible_to_user(const TableFindings &table, QueryDesc *query)
     return visible;
 }
 
+/* A kind of unproven write, and how it is reported. */
+struct UnprovenKind {
+    Unproven TableFindings::*member;
+    void (*report)(int elevel, const TableName &table);
+};
+
+constexpr UnprovenKind unproven_kinds[] = {
+    {&TableFindings::unstated_update, report_unstated_update},
+    {&TableFindings::unchecked_delete, report_unchecked_delete},
+};
+
+/*
+ * Give the warnings about unproven writes of one kind, one a table.  Returns
+ * the first table where such a write is an error, or null.
+ */
+const TableFindings *
+settle_unproven(const Findings &findings, const UnprovenKind &kind, bool referential)
+{
+    const TableFindings *error = nullptr;
+    List *warned = NIL;
+
+    for (const TableFindings *table = findings.tables; table != nullptr; table = table->next) {
+        const Unproven &unproven = table->*kind.member;
+        if (!unproven.found || (unproven.maybe_referential && referential))
+            continue;
+        if (!unproven.only_warns && table->enforce == Enforce::error)
+            error = error == nullptr ? table : error;
+        else if (!list_member_oid(warned, table->name.root)) {
+            warned = lappend_oid(warned, table->name.root);
+            kind.report(WARNING, table->name);
+        }
+    }
+    return error;
+}
+
 /*
  * Raise what was found, warnings first.  Returns only if there were no errors.
  * query is null at commit.
@@ -135,25 +170,20 @@ void
 settle(Findings *findings, QueryDesc *query)
 {
     const bool referential = is_referential_action(query);
-    const TableFindings *unstated_error = nullptr;
-    List *warned = NIL;
+    const TableFindings *errors[std::size(unproven_kinds)];
 
     for (TableFindings *table = findings->tables; table != nullptr; table = table->next) {
-        if (table->stale > 0)
+        if (table->conflicts > 0)
             table->visible = visible_to_user(*table, query);
-        if (!table->unstated || (table->unstated_referential && referential))
-            continue;
-        if (!table->unstated_warning && table->enforce == Enforce::error)
-            unstated_error = unstated_error == nullptr ? table : unstated_error;
-        else if (!list_member_oid(warned, table->name.root)) {
-            warned = lappend_oid(warned, table->name.root);
-            report_unstated(WARNING, table->name);
-        }
     }
+    for (std::size_t i = 0; i < std::size(unproven_kinds); i++)
+        errors[i] = settle_unproven(*findings, unproven_kinds[i], referential);
     report_conflict(WARNING, *findings, Enforce::warn);
     report_conflict(ERROR, *findings, Enforce::error);
-    if (unstated_error != nullptr)
-        report_unstated(ERROR, unstated_error->name);
+    for (std::size_t i = 0; i < std::size(unproven_kinds); i++) {
+        if (errors[i] != nullptr)
+            unproven_kinds[i].report(ERROR, errors[i]->name);
+    }
     forget(findings);
 }
 
@@ -242,8 +272,8 @@ log_bypass(Relation relation)
     if (bypass_logged)
         return;
     bypass_logged = true;
-    ereport(LOG, errmsg("occ_lock.bypass is on: updates of guarded tables pass unchecked"),
-            errdetail("User \"%s\" updates \"%s\".", GetUserNameFromId(GetUserId(), false),
+    ereport(LOG, errmsg("occ_lock.bypass is on: writes to guarded tables pass unchecked"),
+            errdetail("User \"%s\" writes to \"%s\".", GetUserNameFromId(GetUserId(), false),
                       RelationGetRelationName(relation)),
             errhidestmt(true));
 }

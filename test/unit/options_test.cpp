@@ -61,6 +61,20 @@ TEST(Options, SingleOptionsOverrideThePresetInAnyOrder)
     EXPECT_EQ(before.policy.unstated, Unstated::reject);
 }
 
+TEST(Options, DeletesOfAPresetAreNotGiven)
+{
+    const Options preset = parsed({"v", "preset=strict"});
+    const Options given = parsed({"v", "deletes=checked"});
+    const Options overridden = parsed({"v", "deletes=allow", "preset=strict"});
+
+    EXPECT_EQ(preset.policy.deletes, Deletes::checked);
+    EXPECT_FALSE(preset.deletes_given);
+    EXPECT_EQ(given.policy.deletes, Deletes::checked);
+    EXPECT_TRUE(given.deletes_given);
+    EXPECT_EQ(overridden.policy.deletes, Deletes::allow);
+    EXPECT_TRUE(overridden.deletes_given);
+}
+
 TEST(Options, EveryValueOfEveryOption)
 {
     EXPECT_EQ(parsed({"v", "token=advance"}).policy.token, Token::advance);
@@ -86,7 +100,7 @@ TEST(Options, Problems)
     EXPECT_EQ(parsed({"v", "token=Read"}).problem, OptionProblem::bad_value);
     EXPECT_EQ(parsed({"v", "preset="}).problem, OptionProblem::bad_value);
     EXPECT_EQ(parsed({"v", "ignore=a"}).problem, OptionProblem::bad_names);
-    EXPECT_EQ(parsed({"v", "deletes=checked"}).problem, OptionProblem::checked_deletes);
+    EXPECT_EQ(parsed({"v", "deletes=never"}).problem, OptionProblem::bad_value);
 
     const Options bad = parsed({"v", "preset=orm", "echo=loud"});
     EXPECT_EQ(bad.culprit, "echo");

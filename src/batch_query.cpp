@@ -1,0 +1,142 @@
+/* What the queries of a batch have in common: see batch_query.hpp. */
+#include "pg.hpp"
+
+#include "batch_query.hpp"
+
+namespace occ {
+
+namespace {
+
+/*
+ * How many rows the planner is told of.  The plan is kept for batches of any
+ * size.  For few rows it looks each one up in the key's index, and that is
+ * linear for many as well; told of many it might read the whole table, for a
+ * batch of one row, too.
+ */
+constexpr double planned_rows = 10;
+
+char *
+qualified_collation(Oid collation)
+{
+    HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for collation %u", collation);
+    auto *form = reinterpret_cast<Form_pg_collation>(GETSTRUCT(tuple));
+    char *name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+                                            NameStr(form->collname));
+    ReleaseSysCache(tuple);
+    return name;
+}
+
+char *
+qualified_operator(Oid operator_oid)
+{
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator_oid));
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator %u", operator_oid);
+    auto *form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+    char *name =
+        psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+                 NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+    return name;
+}
+
+}  // namespace
+
+RowsRelation::RowsRelation(const Batch &batch, int added)
+    : key_count(batch.target.key_count), described(1 + batch.target.key_count),
+      descriptor(CreateTemplateTupleDesc(described + added))
+{
+    TupleDescInitEntry(descriptor, 1, "number", INT8OID, -1, 0);
+    for (int i = 0; i < key_count; i++) {
+        Form_pg_attribute column = batch.target.key[i].column;
+        const auto attnum = static_cast<AttrNumber>(2 + i);
+        TupleDescInitEntry(descriptor, attnum, psprintf("k%d", i + 1), column->atttypid,
+                           column->atttypmod, column->attndims);
+        TupleDescInitEntryCollation(descriptor, attnum, column->attcollation);
+    }
+    values = static_cast<Datum *>(palloc(sizeof(Datum) * descriptor->natts));
+    nulls = static_cast<bool *>(palloc(sizeof(bool) * descriptor->natts));
+    rows = tuplestore_begin_heap(false, false, work_mem);
+}
+
+void
+RowsRelation::describe_column(const char *name, Oid type, int32 typmod, Oid collation)
+{
+    const auto attnum = static_cast<AttrNumber>(++described);
+
+    TupleDescInitEntry(descriptor, attnum, name, type, typmod, 0);
+    TupleDescInitEntryCollation(descriptor, attnum, collation);
+}
+
+void
+RowsRelation::add_row(std::uint64_t number, const BatchRow &row, const Value *added)
+{
+    values[0] = Int64GetDatum(static_cast<int64>(number));
+    nulls[0] = false;
+    for (int i = 1; i < described; i++) {
+        const Value &value = i <= key_count ? row.key[i - 1] : added[i - 1 - key_count];
+        values[i] = value.datum;
+        nulls[i] = value.isnull;
+    }
+    tuplestore_putvalues(rows, descriptor, values, nulls);
+}
+
+NamedRows
+RowsRelation::named() const
+{
+    return {"occ_rows", descriptor, rows, planned_rows};
+}
+
+void
+append_key_condition(StringInfo sql, const Batch &batch)
+{
+    const Target &target = batch.target;
+    int parameter = 0;
+
+    for (int i = 0; i < target.key_count; i++) {
+        const KeyPart &part = target.key[i];
+        const Oid type = part.column->atttypid;
+        const char *column = psprintf("t.%s", column_in_sql(part.column));
+        const char *value = psprintf("i.k%d", i + 1);
+
+        if (i > 0)
+            appendStringInfoString(sql, " AND ");
+        if (OidIsValid(part.collation) && part.collation != part.column->attcollation)
+            value = psprintf("(%s COLLATE %s)", value, qualified_collation(part.collation));
+        generate_operator_clause(sql, column, type, part.equality, value, type);
+
+        const Oid array = key_array_type(batch, part);
+        if (OidIsValid(array))
+            appendStringInfo(sql, " AND %s %s ANY ($%d::%s)", column,
+                             qualified_operator(part.equality), ++parameter,
+                             format_type_be_qualified(array));
+    }
+}
+
+Oid
+key_array_type(const Batch &batch, const KeyPart &part)
+{
+    const bool own_collation =
+        OidIsValid(part.collation) && part.collation != part.column->attcollation;
+
+    return batch.target.has_foreign_tables && !own_collation ? get_array_type(part.column->atttypid)
+                                                             : InvalidOid;
+}
+
+char *
+table_in_sql(const Batch &batch)
+{
+    return qualified_name(batch.target.relid());
+}
+
+const char *
+column_in_sql(Form_pg_attribute column)
+{
+    return quote_identifier(NameStr(column->attname));
+}
+
+}  // namespace occ

@@ -1,0 +1,173 @@
+/* What a batch comes to: an error that names the rows in conflict, or its result.  See batch.hpp.
+ */
+#include "pg.hpp"
+
+#include "batch.hpp"
+#include "conflict.hpp"
+#include "findings.hpp"
+#include "json.hpp"
+#include "settings.hpp"
+
+namespace occ {
+
+namespace {
+
+/* What was compared, as JSON: the bare version, or the lock fields by name. */
+const char *
+compared_json(const Batch &batch, const Value *values)
+{
+    StringInfoData json;
+
+    if (values == nullptr)
+        return "null";
+    if (!batch.by_lock_fields)
+        return json_of(values[0].datum, batch.compared[0].column->atttypid, values[0].isnull);
+    initStringInfo(&json);
+    for (int i = 0; i < batch.compared_count; i++) {
+        Form_pg_attribute column = batch.compared[i].column;
+        appendStringInfoChar(&json, i == 0 ? '{' : ',');
+        escape_json(&json, NameStr(column->attname));
+        appendStringInfoChar(&json, ':');
+        append_json(&json, values[i].datum, column->atttypid, values[i].isnull);
+    }
+    appendStringInfoChar(&json, '}');
+    return json.data;
+}
+
+/* The name by which errors know the table, and what they say of it. */
+TableFindings *
+describe_target(const Batch &batch)
+{
+    const Target &target = batch.target;
+    auto *table = static_cast<TableFindings *>(palloc0(sizeof(TableFindings)));
+
+    table->relid = target.relid();
+    table->name.root = root_of(target.relation);
+    table->name.schema = get_namespace_name_or_temp(get_rel_namespace(table->name.root));
+    table->name.table = get_rel_name(table->name.root);
+    if (!batch.by_lock_fields) {
+        table->name.version_column = target.version_column;
+        table->name.trigger = target.trigger;
+    }
+    table->visible = {true,
+                      true}; /* the caller named the keys, and has read the versions as himself */
+    table->key_count = target.key_count;
+    table->key = static_cast<KeyColumn *>(palloc0(sizeof(KeyColumn) * target.key_count));
+    for (int i = 0; i < target.key_count; i++) {
+        Form_pg_attribute column = target.key[i].column;
+        table->key[i] = {column->attname, column->attnum, column->atttypid, column->attlen,
+                         column->attbyval};
+    }
+    return table;
+}
+
+ConflictRow *
+describe_row(const Batch &batch, const BatchRow &row, TableFindings *table)
+{
+    auto *described = static_cast<ConflictRow *>(palloc0(sizeof(ConflictRow)));
+
+    described->table = table;
+    described->status = row.status;
+    described->expected = compared_json(batch, row.expected);
+    described->actual = compared_json(batch, row.actual);
+    described->key = static_cast<Datum *>(palloc(sizeof(Datum) * table->key_count));
+    described->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * table->key_count));
+    for (int i = 0; i < table->key_count; i++)
+        described->key[i] = row.key[i].datum;
+    return described;
+}
+
+/* {"id": 1}, written as in the DETAIL of a conflict, so that the two can be matched. */
+Datum
+key_jsonb(const Target &target, const BatchRow &row, StringInfo json)
+{
+    resetStringInfo(json);
+    for (int i = 0; i < target.key_count; i++) {
+        Form_pg_attribute column = target.key[i].column;
+        appendStringInfoChar(json, i == 0 ? '{' : ',');
+        escape_json(json, NameStr(column->attname));
+        appendStringInfoChar(json, ':');
+        append_json(json, row.key[i].datum, column->atttypid, false);
+    }
+    appendStringInfoChar(json, '}');
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum(json->data));
+}
+
+/* A version as text: as in JSON, without the quotes.  No version has anything to escape. */
+Datum
+version_text(const Target &target, const Value &version, StringInfo json)
+{
+    resetStringInfo(json);
+    append_json(json, version.datum, target.version.type, false);
+    const bool quoted = json->data[0] == '"';
+    return PointerGetDatum(
+        cstring_to_text_with_len(json->data + int{quoted}, json->len - 2 * int{quoted}));
+}
+
+}  // namespace
+
+void
+refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
+{
+    if (on_conflict == OnConflict::skip)
+        return;
+
+    /* A lock field is the caller's own condition, and none of the guard's. */
+    const bool warns = !batch->by_lock_fields && batch->target.policy.enforce == Enforce::warn;
+    MemoryContext old = MemoryContextSwitchTo(batch->context);
+    Findings findings = {};
+    ConflictRow **end = &findings.rows;
+
+    for (std::uint64_t i = 0; i < batch->count; i++) {
+        BatchRow *row = &batch->rows[i];
+        if (!is_conflict(row->status))
+            continue;
+        if (findings.tables == nullptr)
+            findings.tables = describe_target(*batch);
+        findings.tables->conflicts++;
+        if (findings.listed < static_cast<std::uint64_t>(settings::max_reported_rows)) {
+            *end = describe_row(*batch, *row, findings.tables);
+            end = &(*end)->next;
+            findings.listed++;
+        }
+        row->to_write = warns && row->status == RowStatus::stale;
+    }
+    if (findings.tables != nullptr) {
+        findings.tables->enforce = warns ? Enforce::warn : Enforce::error;
+        findings.wrote_nothing = !writes;
+        report_conflict(warns ? WARNING : ERROR, findings, findings.tables->enforce);
+    }
+    MemoryContextSwitchTo(old);
+}
+
+Datum
+return_rows(FunctionCallInfo fcinfo, Batch *batch)
+{
+    ReturnSetInfo *set = pg::materialize(fcinfo);
+    MemoryContext per_row =
+        AllocSetContextCreate(batch->context, "occ_lock result", ALLOCSET_DEFAULT_SIZES);
+    StringInfoData json;
+
+    initStringInfo(&json);
+    MemoryContext old = MemoryContextSwitchTo(per_row);
+    for (std::uint64_t i = 0; i < batch->count; i++) {
+        const BatchRow &row = batch->rows[i];
+        Datum values[3] = {};
+        bool nulls[3] = {false, false, row.version.isnull};
+
+        CHECK_FOR_INTERRUPTS();
+        const std::string_view status = name_of(row.status);
+        values[0] = key_jsonb(batch->target, row, &json);
+        values[1] = PointerGetDatum(
+            cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
+        if (!row.version.isnull)
+            values[2] = version_text(batch->target, row.version, &json);
+        tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+        MemoryContextReset(per_row);
+    }
+    MemoryContextSwitchTo(old);
+    end_batch(batch);
+    return Datum{0};
+}
+
+}  // namespace occ

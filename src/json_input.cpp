@@ -1,0 +1,122 @@
+/* JSON values as values of a table's columns: see json_input.hpp. */
+#include "pg.hpp"
+
+#include "json_input.hpp"
+
+namespace occ {
+
+namespace {
+
+/* Does a type have parts that JSON can express, so that a text will not do? */
+bool
+is_structured(Oid base_type)
+{
+    return base_type == JSONOID || base_type == JSONBOID || type_is_rowtype(base_type) ||
+           OidIsValid(get_element_type(base_type));
+}
+
+/*
+ * A call of jsonb_to_record() for a row of that one column.  It learns the row's
+ * type from resultinfo, as it does in FROM ... AS r(column type).
+ */
+FunctionCallInfo
+make_populate_call(Form_pg_attribute column)
+{
+    auto *call = static_cast<FunctionCallInfo>(palloc0(SizeForFunctionCallInfo(1)));
+    auto *function = static_cast<FmgrInfo *>(palloc0(sizeof(FmgrInfo)));
+    auto *result = makeNode(ReturnSetInfo);
+    TupleDesc descriptor = CreateTemplateTupleDesc(1);
+
+    TupleDescInitEntry(descriptor, 1, NameStr(column->attname), column->atttypid, column->atttypmod,
+                       0);
+    result->expectedDesc = BlessTupleDesc(descriptor);
+    fmgr_info(F_JSONB_TO_RECORD, function);
+    InitFunctionCallInfoData(*call, function, 1, InvalidOid, nullptr,
+                             reinterpret_cast<Node *>(result));
+    return call;
+}
+
+Value
+populate(const ColumnReader &reader, JsonbContainer *element, int element_size)
+{
+    FunctionCallInfo call = reader.populate;
+    TupleDesc descriptor = reinterpret_cast<ReturnSetInfo *>(call->resultinfo)->expectedDesc;
+    JsonbValue object;
+    HeapTupleData tuple = {};
+    Value value = {};
+
+    object.type = jbvBinary;
+    object.val.binary.data = element;
+    object.val.binary.len = element_size;
+    call->args[0].value = JsonbPGetDatum(JsonbValueToJsonb(&object));
+    call->args[0].isnull = false;
+    call->isnull = false;
+
+    HeapTupleHeader row = DatumGetHeapTupleHeader(FunctionCallInvoke(call));
+    tuple.t_data = row;
+    tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+    value.datum = heap_getattr(&tuple, 1, descriptor, &value.isnull);
+    return value;
+}
+
+/* A JSON value as the text that a type's input function reads; null for JSON null. */
+char *
+scalar_text(JsonbValue *value)
+{
+    switch (value->type) {
+    case jbvNull:
+        return nullptr;
+    case jbvString:
+        return pnstrdup(value->val.string.val, value->val.string.len);
+    case jbvBool:
+        return pstrdup(value->val.boolean ? "true" : "false");
+    case jbvNumeric:
+        return DatumGetCString(
+            DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+    default:
+        return JsonbToCString(nullptr, value->val.binary.data, value->val.binary.len);
+    }
+}
+
+}  // namespace
+
+ColumnReader *
+make_reader(Form_pg_attribute column)
+{
+    auto *reader = static_cast<ColumnReader *>(palloc0(sizeof(ColumnReader)));
+    const Oid base_type = getBaseType(column->atttypid);
+    Oid input;
+
+    reader->column = column;
+    reader->is_composite = type_is_rowtype(base_type);
+    reader->is_domain = base_type != column->atttypid;
+    getTypeInputInfo(column->atttypid, &input, &reader->io_parameter);
+    fmgr_info(input, &reader->input);
+    if (is_structured(base_type))
+        reader->populate = make_populate_call(column);
+    return reader;
+}
+
+Value
+read_value(const ColumnReader &reader, JsonbValue *value, JsonbContainer *element, int element_size)
+{
+    if (value->type == jbvNull && !reader.is_domain)
+        return {Datum{0}, true};
+    if (reader.populate != nullptr && value->type != jbvNull) {
+        if (reader.is_composite && value->type != jbvString &&
+            !(value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data)))
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("expected a JSON object for type %s",
+                           format_type_be(reader.column->atttypid)),
+                    errhint("Pass the composite value as an object of its fields."));
+        return populate(reader, element, element_size);
+    }
+
+    /* A domain may refuse NULL, so its input function sees that, too. */
+    char *text = scalar_text(value);
+    const Datum datum = InputFunctionCall(const_cast<FmgrInfo *>(&reader.input), text,
+                                          reader.io_parameter, reader.column->atttypmod);
+    return {datum, text == nullptr};
+}
+
+}  // namespace occ

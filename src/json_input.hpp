@@ -1,0 +1,42 @@
+/*
+ * JSON values as values of a table's columns, by the rules of
+ * jsonb_populate_record(): what to_jsonb() made of a row reads back as the
+ * same row.  JSON null is SQL NULL, for json and jsonb columns too.
+ */
+#ifndef OCC_JSON_INPUT_HPP
+#define OCC_JSON_INPUT_HPP
+
+#include "pg.hpp"
+
+namespace occ {
+
+/* A value that may be NULL. */
+struct Value {
+    Datum datum;
+    bool isnull;
+};
+
+/* Reads values of one column. */
+struct ColumnReader {
+    Form_pg_attribute column; /* belongs to an open relation */
+    bool is_domain;
+    bool is_composite;
+    FmgrInfo input;
+    Oid io_parameter;
+    FunctionCallInfo populate; /* for arrays, composites and JSON; else null */
+};
+
+/* The reader of a column, in the current memory context, which must outlive it. */
+ColumnReader *make_reader(Form_pg_attribute column);
+
+/*
+ * The column's value of that JSON value, which is a field of element.
+ * Allocates in the current memory context.  Errors: those of the type's input
+ * function, and of its domain's constraints.
+ */
+Value read_value(const ColumnReader &reader, JsonbValue *value, JsonbContainer *element,
+                 int element_size);
+
+}  // namespace occ
+
+#endif

@@ -1,0 +1,226 @@
+/* The second step of a set function: lock and verify.  See batch.hpp. */
+#include "pg.hpp"
+
+#include "batch.hpp"
+#include "batch_query.hpp"
+#include "version_types.hpp"
+
+namespace occ {
+
+namespace {
+
+/* What was found while the rows came in. */
+struct Locking {
+    Batch *batch;
+    const BatchRow *ambiguous;      /* a key that several rows have */
+    const BatchRow *changes_frozen; /* an element that sets a column that can't be set */
+    Form_pg_attribute frozen_column;
+};
+
+const char *
+locking_clause(RowLock lock)
+{
+    switch (lock) {
+    case RowLock::update:
+        return "FOR UPDATE";
+    case RowLock::no_key_update:
+        return "FOR NO KEY UPDATE";
+    case RowLock::share:
+        break;
+    }
+    return "FOR SHARE";
+}
+
+/* The version has a place of its own in what the query returns, unless it is what is compared. */
+bool
+selects_version(const Batch &batch)
+{
+    return batch.target.guarded && batch.by_lock_fields;
+}
+
+char *
+lock_query(const Batch &batch, RowLock lock)
+{
+    StringInfoData sql;
+    ListCell *cell;
+
+    initStringInfo(&sql);
+    appendStringInfoString(&sql, "SELECT i.number");
+    for (int i = 0; i < batch.compared_count; i++)
+        appendStringInfo(&sql, ", t.%s", column_in_sql(batch.compared[i].column));
+    if (selects_version(batch))
+        appendStringInfo(&sql, ", t.%s", quote_identifier(NameStr(batch.target.version_column)));
+    foreach (cell, batch.frozen)
+        appendStringInfo(
+            &sql, ", t.%s",
+            column_in_sql(TupleDescAttr(batch.target.descriptor(), lfirst_int(cell) - 1)));
+    appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(batch));
+    append_key_condition(&sql, batch);
+    appendStringInfo(&sql, " ORDER BY i.number %s OF t", locking_clause(lock));
+    return sql.data;
+}
+
+Value
+copy_value(Form_pg_attribute column, Datum datum, bool isnull)
+{
+    if (isnull)
+        return {Datum{0}, true};
+    if (column->attlen == -1)
+        return {PointerGetDatum(PG_DETOAST_DATUM_COPY(datum)), false};
+    return {datumCopy(datum, column->attbyval, column->attlen), false};
+}
+
+/* Would the guard let that version pass, if it had to be the one that was read? */
+bool
+version_is_expected(const Target &target, const Value &stored, const Value &stated)
+{
+    return with_version_type(
+        target.version, target.policy.time_precision, {}, [&]<class T>(const T &type) {
+            Maybe<typename T::value_type> known;
+            Maybe<typename T::value_type> claimed;
+            if (!stored.isnull)
+                known = {true, Codec<T>::decode(stored.datum)};
+            if (!stated.isnull)
+                claimed = {true, Codec<T>::decode(stated.datum)};
+            return judge(type, Token::read, Echo::bump, known, claimed) == Verdict::bump;
+        });
+}
+
+bool
+values_are_equal(FmgrInfo *equals, Form_pg_attribute column, const Value &a, const Value &b)
+{
+    if (a.isnull || b.isnull)
+        return a.isnull == b.isnull;
+    if (equals == nullptr)
+        return datum_image_eq(a.datum, b.datum, column->attbyval, column->attlen);
+    return DatumGetBool(FunctionCall2Coll(equals, column->attcollation, a.datum, b.datum));
+}
+
+bool
+is_as_expected(const Batch &batch, const BatchRow &row, const Value *actual)
+{
+    for (int i = 0; i < batch.compared_count; i++) {
+        const ComparedColumn &compared = batch.compared[i];
+        const bool same =
+            compared.equals == nullptr
+                ? version_is_expected(batch.target, actual[i], row.expected[i])
+                : values_are_equal(compared.equals, compared.column, row.expected[i], actual[i]);
+        if (!same)
+            return false;
+    }
+    return true;
+}
+
+/* Look for a column that can't be set and is given another value than it has. */
+void
+check_frozen(Locking *locking, const BatchRow &row, const Value *frozen)
+{
+    const Value *given = locking->batch->all_given ? locking->batch->all_given : row.given;
+
+    for (int i = 0; i < row.shape->given_count; i++) {
+        const GivenColumn &column = row.shape->given[i];
+        if (column.frozen >= 0 && !values_are_equal(equality_of(column.column), column.column,
+                                                    given[i], frozen[column.frozen])) {
+            locking->changes_frozen = &row;
+            locking->frozen_column = column.column;
+        }
+    }
+}
+
+extern "C" void
+occ_take_locked_row(void *argument, TupleTableSlot *slot)
+{
+    auto *locking = static_cast<Locking *>(argument);
+    Batch *batch = locking->batch;
+
+    slot_getallattrs(slot);
+    BatchRow *row = batch->order[DatumGetInt64(slot->tts_values[0])];
+    if (row->status != RowStatus::missing) {
+        locking->ambiguous = row;
+        return;
+    }
+
+    MemoryContext old = MemoryContextSwitchTo(batch->context);
+    const int others = slot->tts_tupleDescriptor->natts - 1;
+    Value *actual = batch->scratch;
+    for (int i = 0; i < others; i++)
+        actual[i] = {slot->tts_values[i + 1], slot->tts_isnull[i + 1]};
+
+    if (batch->target.guarded) {
+        const Value &version = actual[selects_version(*batch) ? batch->compared_count : 0];
+        row->version =
+            copy_value(TupleDescAttr(batch->target.descriptor(), batch->target.version.attnum - 1),
+                       version.datum, version.isnull);
+    }
+    if (is_as_expected(*batch, *row, actual)) {
+        row->status = RowStatus::checked;
+        row->to_write = true;
+        if (batch->frozen != NIL && locking->changes_frozen == nullptr)
+            check_frozen(locking, *row, &actual[others - list_length(batch->frozen)]);
+    }
+    else {
+        auto *kept = static_cast<Value *>(palloc(sizeof(Value) * batch->compared_count));
+        for (int i = 0; i < batch->compared_count; i++)
+            kept[i] = copy_value(batch->compared[i].column, actual[i].datum, actual[i].isnull);
+        row->actual = kept;
+        row->status = RowStatus::stale;
+    }
+    MemoryContextSwitchTo(old);
+}
+
+void
+raise_what_was_found(const Locking &locking)
+{
+    const Batch &batch = *locking.batch;
+
+    if (locking.ambiguous != nullptr)
+        ereport(ERROR, errcode(ERRCODE_CARDINALITY_VIOLATION),
+                errmsg("element " UINT64_FORMAT " of \"%s\" names more than one row",
+                       element_number(batch, *locking.ambiguous), batch.argument),
+                errdetail("The key of table \"%s\" is not unique.",
+                          RelationGetRelationName(batch.target.relation)),
+                errhint("Name unique columns when you guard the table: key => '{...}'. Tables "
+                        "that inherit from each other can hold the same key: name the one."),
+                errtable(batch.target.relation));
+    if (locking.changes_frozen != nullptr)
+        ereport(ERROR, errcode(ERRCODE_GENERATED_ALWAYS),
+                errmsg("column \"%s\" cannot be set", NameStr(locking.frozen_column->attname)),
+                locking.frozen_column->attgenerated != '\0'
+                    ? errdetail("It is a generated column, and element " UINT64_FORMAT
+                                " gives it another value.",
+                                element_number(batch, *locking.changes_frozen))
+                    : errdetail("It is an identity column defined as GENERATED ALWAYS, and "
+                                "element " UINT64_FORMAT " gives it another value.",
+                                element_number(batch, *locking.changes_frozen)),
+                errhint("Leave the column out, or leave it as it was read."),
+                errtablecol(batch.target.relation, locking.frozen_column->attnum));
+}
+
+}  // namespace
+
+void
+lock_rows(Batch *batch, RowLock lock)
+{
+    MemoryContext old = MemoryContextSwitchTo(batch->context);
+    Locking locking = {batch, nullptr, nullptr, nullptr};
+    RowsRelation rows(*batch, 0);
+    RowReceiver receiver;
+    std::uint64_t next = 0;
+
+    for (std::uint64_t i = 0; i < batch->count; i++)
+        rows.add_row(i, *batch->order[i], nullptr);
+    const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() {
+        return next < batch->count ? batch->order[next++] : nullptr;
+    });
+    batch->scratch = static_cast<Value *>(
+        palloc(sizeof(Value) * (batch->compared_count + list_length(batch->frozen) + 1)));
+    init_receiver(&receiver, CheckedQuery::Kind::none, occ_take_locked_row, &locking);
+
+    const NamedRows inputs[] = {rows.named()};
+    run_prepared(lock_query(*batch, lock), inputs, parameters, &receiver);
+    rows.end();
+    raise_what_was_found(locking);
+    MemoryContextSwitchTo(old);
+}
+
+}  // namespace occ

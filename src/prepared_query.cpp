@@ -1,0 +1,194 @@
+/* The SQL that occ_lock runs on the users' tables: see prepared_query.hpp. */
+#include "pg.hpp"
+
+#include "prepared_query.hpp"
+
+namespace occ {
+
+namespace {
+
+/* A prepared statement of this session. */
+struct CachedQuery {
+    uint32 hash; /* 0: free */
+    char *text;
+    SPIPlanPtr plan;
+    int running; /* a trigger may call the same set function again */
+    std::uint64_t last_used;
+};
+
+/*
+ * Enough for the tables that a session writes to in turn; a batch whose
+ * elements differ in their columns takes one for each set of them.
+ */
+constexpr int max_cached = 128;
+CachedQuery cache[max_cached];
+std::uint64_t uses = 0;
+
+CachedQuery *
+find_cached(const char *text, uint32 hash)
+{
+    for (CachedQuery &query : cache) {
+        if (query.hash == hash && strcmp(query.text, text) == 0)
+            return &query;
+    }
+    return nullptr;
+}
+
+/* A place in the cache, the one that was not used for longest; null if all are running. */
+CachedQuery *
+make_room()
+{
+    CachedQuery *oldest = nullptr;
+
+    for (CachedQuery &query : cache) {
+        if (query.running == 0 && (oldest == nullptr || query.last_used < oldest->last_used))
+            oldest = &query;
+    }
+    if (oldest != nullptr && oldest->hash != 0) {
+        oldest->hash = 0;
+        oldest->last_used = 0;
+        SPI_freeplan(oldest->plan);
+        pfree(oldest->text);
+    }
+    return oldest;
+}
+
+SPIPlanPtr
+prepare(const char *text, const QueryParameters &parameters)
+{
+    SPIPlanPtr plan = SPI_prepare_cursor(
+        text, parameters.count, const_cast<Oid *>(parameters.types), CURSOR_OPT_GENERIC_PLAN);
+
+    if (plan == nullptr)
+        elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+    return plan;
+}
+
+/* The plan of that text, prepared if it is not there.  *cached may become null. */
+SPIPlanPtr
+plan_of(const char *text, const QueryParameters &parameters, CachedQuery **cached)
+{
+    const std::size_t length = strlen(text);
+    const uint32 hash =
+        1 | hash_bytes(reinterpret_cast<const unsigned char *>(text), static_cast<int>(length));
+
+    *cached = find_cached(text, hash);
+    if (*cached == nullptr) {
+        SPIPlanPtr plan = prepare(text, parameters);
+        CachedQuery *place = make_room();
+        if (place == nullptr)
+            return plan;
+        char *copy = MemoryContextStrdup(CacheMemoryContext, text);
+        SPI_keepplan(plan);
+        *place = {hash, copy, plan, 0, 0};
+        *cached = place;
+    }
+    (*cached)->last_used = ++uses;
+    return (*cached)->plan;
+}
+
+void
+register_rows(const NamedRows &input)
+{
+    auto *relation =
+        static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+
+    relation->md.name = pstrdup(input.name);
+    relation->md.tupdesc = input.descriptor;
+    relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+    relation->md.enrtuples = input.estimate;
+    relation->reldata = input.rows;
+    SPI_register_relation(relation);
+}
+
+ParamListInfo
+bind(const QueryParameters &parameters)
+{
+    if (parameters.count == 0)
+        return nullptr;
+
+    ParamListInfo list = makeParamList(parameters.count);
+    for (int i = 0; i < parameters.count; i++)
+        list->params[i] = {parameters.values[i], false, PARAM_FLAG_CONST, parameters.types[i]};
+    return list;
+}
+
+/*
+ * The executor starts the receiver once it is in the query's own memory
+ * context, and before the first row.
+ */
+extern "C" void
+occ_receiver_startup(DestReceiver *self, int, TupleDesc)
+{
+    const auto *receiver = reinterpret_cast<RowReceiver *>(self);
+
+    if (receiver->kind != CheckedQuery::Kind::none)
+        mark_checked_query(receiver->kind);
+}
+
+extern "C" bool
+occ_receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+    const auto *receiver = reinterpret_cast<RowReceiver *>(self);
+
+    receiver->on_row(receiver->receiver, slot);
+    return true;
+}
+
+extern "C" void
+occ_receiver_done(DestReceiver *)
+{
+}
+
+/* Not inlined: setjmp() must not meet the variables of the caller. */
+pg_noinline void
+execute(SPIPlanPtr plan, const SPIExecuteOptions &options, CachedQuery *cached)
+{
+    if (cached != nullptr)
+        cached->running++;
+    PG_TRY();
+    {
+        const int result = SPI_execute_plan_extended(plan, &options);
+        if (result < 0)
+            elog(ERROR, "could not execute a prepared query: %s", SPI_result_code_string(result));
+    }
+    PG_FINALLY();
+    {
+        if (cached != nullptr)
+            cached->running--;
+    }
+    PG_END_TRY();
+}
+
+}  // namespace
+
+void
+init_receiver(RowReceiver *receiver, CheckedQuery::Kind kind,
+              void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument)
+{
+    receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_done,
+                             occ_receiver_done, DestTuplestore};
+    receiver->kind = kind;
+    receiver->on_row = on_row;
+    receiver->receiver = argument;
+}
+
+void
+run_prepared(const char *text, std::span<const NamedRows> inputs, const QueryParameters &parameters,
+             RowReceiver *receiver)
+{
+    SPIExecuteOptions options = {};
+    CachedQuery *cached;
+
+    SPI_connect();
+    for (const NamedRows &input : inputs)
+        register_rows(input);
+    SPIPlanPtr plan = plan_of(text, parameters, &cached);
+    options.params = bind(parameters);
+    options.dest = &receiver->destination;
+
+    execute(plan, options, cached);
+    SPI_finish();
+}
+
+}  // namespace occ

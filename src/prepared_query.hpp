@@ -1,0 +1,53 @@
+/*
+ * The SQL that occ_lock runs on the users' tables: prepared once a session, and
+ * fed with rows by name, as a trigger's transition tables are.
+ *
+ * Plans are found by their text, in which every name is qualified, so that a
+ * renamed or re-made table has another plan or has PostgreSQL analyze this one
+ * again; all other changes PostgreSQL's plan cache sees by itself.
+ */
+#ifndef OCC_PREPARED_QUERY_HPP
+#define OCC_PREPARED_QUERY_HPP
+
+#include "checked_query.hpp"
+#include "pg.hpp"
+
+namespace occ {
+
+/* Rows that a query can name in FROM. */
+struct NamedRows {
+    const char *name;
+    TupleDesc descriptor;
+    Tuplestorestate *rows;
+    double estimate; /* how many, for the planner, whatever their number is now */
+};
+
+/* Parameters of a query. */
+struct QueryParameters {
+    int count = 0;
+    Oid types[INDEX_MAX_KEYS] = {};
+    Datum values[INDEX_MAX_KEYS] = {};
+};
+
+/* Takes the rows that a query returns; must copy what it keeps. */
+struct RowReceiver {
+    DestReceiver destination; /* must come first */
+    CheckedQuery::Kind kind;
+    void (*on_row)(void *receiver, TupleTableSlot *slot);
+    void *receiver;
+};
+
+void init_receiver(RowReceiver *receiver, CheckedQuery::Kind kind,
+                   void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument);
+
+/*
+ * Run one query with the rights of the current user and hand each row that it
+ * returns to the receiver.  It runs on a new snapshot, as a statement of its
+ * own would.
+ */
+void run_prepared(const char *text, std::span<const NamedRows> inputs,
+                  const QueryParameters &parameters, RowReceiver *receiver);
+
+}  // namespace occ
+
+#endif

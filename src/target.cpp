@@ -1,0 +1,208 @@
+/* The table that a set function works on: see target.hpp. */
+#include "pg.hpp"
+
+#include "installed_guard.hpp"
+#include "target.hpp"
+
+namespace occ {
+
+namespace {
+
+[[noreturn]] void
+raise_wrong_kind(Relation relation)
+{
+    const char relkind = relation->rd_rel->relkind;
+    const bool is_view = relkind == RELKIND_VIEW || relkind == RELKIND_MATVIEW;
+
+    ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+            errmsg("\"%s\" is not a table", RelationGetRelationName(relation)),
+            errhint(is_view ? "Name the table that the view reads."
+                            : "Name a table, a partitioned table or a foreign table."),
+            errtable(relation));
+    pg_unreachable();
+}
+
+void
+check_kind(Relation relation)
+{
+    switch (relation->rd_rel->relkind) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE:
+    case RELKIND_FOREIGN_TABLE:
+        break;
+    default:
+        raise_wrong_kind(relation);
+    }
+    if (IsSystemRelation(relation))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied: \"%s\" is a system catalog",
+                       RelationGetRelationName(relation)),
+                errhint("The set functions write to ordinary tables only."), errtable(relation));
+}
+
+/* Fill in what the guard says.  Returns its option key. */
+std::string_view
+read_guard(Target *target, Oid guard_function, Needs needs)
+{
+    Relation relation = target->relation;
+    const InstalledGuard installed = installed_guard(relation, guard_function);
+
+    if (!installed.exists) {
+        if (needs == Needs::guard)
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" is not guarded", RelationGetRelationName(relation)),
+                    errdetail("So it has no version to compare."),
+                    errhint("Guard it with occ.enable(%s), or call occ.update_safely() with "
+                            "lock_fields.",
+                            name_literal(target->relid())),
+                    errtable(relation));
+        return {};
+    }
+    if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN && installed.enabled != TRIGGER_FIRES_ALWAYS)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("the guard of table \"%s\" is disabled", RelationGetRelationName(relation)),
+                errdetail("Nothing would move the version of its rows."),
+                errhint("Enable trigger \"%s\".", NameStr(installed.name)), errtable(relation));
+
+    const Options options = parse_options(installed.arguments.span());
+    check_options(options, nullptr, nullptr);
+    target->guarded = true;
+    target->policy = options.policy;
+    target->version = find_version_column(relation, options.version_column);
+    check_policy(relation, target->version, options.policy);
+    target->version_column =
+        TupleDescAttr(target->descriptor(), target->version.attnum - 1)->attname;
+    target->trigger = installed.name;
+    find_columns(relation, options.key, "key");
+    return options.key;
+}
+
+/* The operators of a column's type. */
+void
+use_type_operators(KeyPart *part, Relation relation)
+{
+    const TypeCacheEntry *type =
+        lookup_type_cache(part->column->atttypid, TYPECACHE_EQ_OPR | TYPECACHE_LT_OPR);
+
+    if (!OidIsValid(type->eq_opr) || !OidIsValid(type->lt_opr))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
+                errmsg("key column \"%s\" of type %s cannot be compared",
+                       NameStr(part->column->attname), format_type_be(part->column->atttypid)),
+                errhint("Name a key of types that have a btree operator class: key => '{...}'."),
+                errtablecol(relation, part->column->attnum));
+    part->equality = type->eq_opr;
+    part->less = type->lt_opr;
+}
+
+/*
+ * The operators of the key's index, so that two keys are the same here exactly
+ * if they are the same there.  A column that no index has takes its type's.
+ */
+void
+use_index_operators(KeyPart *part, Relation relation, Oid index)
+{
+    use_type_operators(part, relation);
+    if (!OidIsValid(index))
+        return;
+
+    HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+    if (!HeapTupleIsValid(tuple))
+        return;
+    auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+    bool isnull;
+    const auto *classes = reinterpret_cast<oidvector *>(
+        DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &isnull)));
+    const auto *collations = reinterpret_cast<oidvector *>(
+        DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indcollation, &isnull)));
+    for (int i = 0; i < form->indnkeyatts; i++) {
+        if (form->indkey.values[i] != part->column->attnum)
+            continue;
+        const Oid family = get_opclass_family(classes->values[i]);
+        const Oid type = get_opclass_input_type(classes->values[i]);
+        const Oid equality = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
+        const Oid less = get_opfamily_member(family, type, type, BTLessStrategyNumber);
+        if (OidIsValid(equality) && OidIsValid(less)) {
+            part->equality = equality;
+            part->less = less;
+            part->collation = collations->values[i];
+        }
+        break;
+    }
+    ReleaseSysCache(tuple);
+}
+
+void
+read_key(Target *target, std::string_view key_option)
+{
+    const Key key = find_key(target->relid(), key_option);
+
+    if (key.count == 0)
+        ereport(
+            ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("table \"%s\" has no key", RelationGetRelationName(target->relation)),
+            errdetail("The set functions find rows by their key."),
+            errhint("Add a primary key, or name unique columns when you guard the table: key => "
+                    "'{...}'."),
+            errtable(target->relation));
+    const Oid index = OidIsValid(key.index) ? key.index : find_unique_index(target->relid(), key);
+    target->key_count = key.count;
+    target->key = static_cast<KeyPart *>(palloc0(sizeof(KeyPart) * key.count));
+    for (int i = 0; i < key.count; i++) {
+        KeyPart *part = &target->key[i];
+        part->column = TupleDescAttr(target->descriptor(), key.attnums[i] - 1);
+        part->collation = part->column->attcollation;
+        use_index_operators(part, target->relation, index);
+    }
+}
+
+bool
+finds_foreign_tables(Relation relation)
+{
+    if (relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
+        return true;
+    if (!relation->rd_rel->relhassubclass)
+        return false;
+
+    ListCell *cell;
+    foreach (cell, find_all_inheritors(RelationGetRelid(relation), NoLock, nullptr)) {
+        if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE)
+            return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Target
+open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Needs needs)
+{
+    if (PG_ARGISNULL(argument))
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the relation is null"),
+                errhint("Name a table."));
+
+    Target target = {};
+    target.relation = open_table(PG_GETARG_OID(argument), lockmode);
+    check_kind(target.relation);
+    const std::string_view key_option =
+        read_guard(&target, guard_function(fcinfo->flinfo->fn_oid), needs);
+    read_key(&target, key_option);
+    target.has_foreign_tables = finds_foreign_tables(target.relation);
+    return target;
+}
+
+bool
+changes_key(const Target &target, const Bitmapset *columns)
+{
+    Bitmapset *attnums = nullptr;
+    bool *is_expression = nullptr;
+    int attnum = -1;
+
+    while ((attnum = bms_next_member(columns, attnum)) >= 0)
+        attnums = bms_add_member(attnums, attnum - FirstLowInvalidHeapAttributeNumber);
+    return bms_overlap(attnums,
+                       RelationGetIndexAttrBitmap(target.relation, INDEX_ATTR_BITMAP_KEY)) ||
+           (target.relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+            has_partition_attrs(target.relation, attnums, is_expression));
+}
+
+}  // namespace occ
