@@ -72,7 +72,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap bench-batch lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -82,7 +82,7 @@ installcheck: ## Run the regression and isolation tests on a running server (PGH
 clean: ## Remove everything built
 
 help: ## List these goals
-	@awk -F ':.*## ' '/^[a-z_]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # exec, so that a signal to make reaches the script. A script gets no jobserver, so don't tell the make in it of one.
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
@@ -115,6 +115,9 @@ isolation: ## Several sessions: test/isolation/ (ISOLATION=name for one)
 tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
 	$(RUN) test/bootstrap libipc-run-perl >/dev/null
 	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS=--verbose
+
+bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
+	$(RUN) test/server bench/batch
 
 lint: ## Format, warnings, symbols, and that no test is left out
 	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint

@@ -148,8 +148,12 @@ RowLock lock_for_update(const Batch &batch);
  */
 void refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes);
 
-/* Write the rows that are to be written, and set their status and version. */
-void write_rows(Batch *batch, Write write);
+/*
+ * Write the rows that are to be written, and set their status and version.
+ * Returns false if row-level security has kept some from being deleted, which
+ * are missing then.
+ */
+bool write_rows(Batch *batch, Write write);
 
 /*
  * End the batch and return its rows, in the order of the input, as the

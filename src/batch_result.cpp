@@ -77,31 +77,33 @@ describe_row(const Batch &batch, const BatchRow &row, TableFindings *table)
     return described;
 }
 
-/* {"id": 1}, written as in the DETAIL of a conflict, so that the two can be matched. */
-Datum
-key_jsonb(const Target &target, const BatchRow &row, StringInfo json)
+/* About how much room a row takes in a list. */
+Size
+listed_size(const Target &target, const ConflictRow &row)
 {
-    resetStringInfo(json);
-    for (int i = 0; i < target.key_count; i++) {
-        Form_pg_attribute column = target.key[i].column;
-        appendStringInfoChar(json, i == 0 ? '{' : ',');
-        escape_json(json, NameStr(column->attname));
-        appendStringInfoChar(json, ':');
-        append_json(json, row.key[i].datum, column->atttypid, false);
-    }
-    appendStringInfoChar(json, '}');
-    return DirectFunctionCall1(jsonb_in, CStringGetDatum(json->data));
+    Size size = strlen(row.expected) + strlen(row.actual);
+
+    for (int i = 0; i < target.key_count; i++)
+        size +=
+            datumGetSize(row.key[i], target.key[i].column->attbyval, target.key[i].column->attlen);
+    return size;
 }
 
-/* A version as text: as in JSON, without the quotes.  No version has anything to escape. */
+/* {"id": 1}, written as in the DETAIL of a conflict, so that the two can be matched. */
 Datum
-version_text(const Target &target, const Value &version, StringInfo json)
+key_jsonb(const Target &target, const BatchRow &row)
 {
-    resetStringInfo(json);
-    append_json(json, version.datum, target.version.type, false);
-    const bool quoted = json->data[0] == '"';
-    return PointerGetDatum(
-        cstring_to_text_with_len(json->data + int{quoted}, json->len - 2 * int{quoted}));
+    JsonbParseState *state = nullptr;
+
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (int i = 0; i < target.key_count; i++) {
+        Form_pg_attribute column = target.key[i].column;
+        JsonbValue name = jsonb_of({JsonScalar::Kind::string, NameStr(column->attname)});
+        JsonbValue value = jsonb_of(json_scalar(row.key[i].datum, column->atttypid, false));
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, &value);
+    }
+    return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
 }
 
 }  // namespace
@@ -117,6 +119,7 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
     MemoryContext old = MemoryContextSwitchTo(batch->context);
     Findings findings = {};
     ConflictRow **end = &findings.rows;
+    Size listed_bytes = 0;
 
     for (std::uint64_t i = 0; i < batch->count; i++) {
         BatchRow *row = &batch->rows[i];
@@ -125,8 +128,10 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
         if (findings.tables == nullptr)
             findings.tables = describe_target(*batch);
         findings.tables->conflicts++;
-        if (findings.listed < static_cast<std::uint64_t>(settings::max_reported_rows)) {
+        if (findings.listed < static_cast<std::uint64_t>(settings::max_reported_rows) &&
+            listed_bytes < max_listed_bytes) {
             *end = describe_row(*batch, *row, findings.tables);
+            listed_bytes += listed_size(batch->target, **end);
             end = &(*end)->next;
             findings.listed++;
         }
@@ -146,9 +151,6 @@ return_rows(FunctionCallInfo fcinfo, Batch *batch)
     ReturnSetInfo *set = pg::materialize(fcinfo);
     MemoryContext per_row =
         AllocSetContextCreate(batch->context, "occ_lock result", ALLOCSET_DEFAULT_SIZES);
-    StringInfoData json;
-
-    initStringInfo(&json);
     MemoryContext old = MemoryContextSwitchTo(per_row);
     for (std::uint64_t i = 0; i < batch->count; i++) {
         const BatchRow &row = batch->rows[i];
@@ -157,11 +159,12 @@ return_rows(FunctionCallInfo fcinfo, Batch *batch)
 
         CHECK_FOR_INTERRUPTS();
         const std::string_view status = name_of(row.status);
-        values[0] = key_jsonb(batch->target, row, &json);
+        values[0] = key_jsonb(batch->target, row);
         values[1] = PointerGetDatum(
             cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
         if (!row.version.isnull)
-            values[2] = version_text(batch->target, row.version, &json);
+            values[2] = PointerGetDatum(cstring_to_text(
+                json_scalar(row.version.datum, batch->target.version.type, false).text));
         tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
         MemoryContextReset(per_row);
     }

@@ -23,9 +23,6 @@ namespace {
 /* The findings of all running queries of this backend, innermost first. */
 Findings *all_findings = nullptr;
 
-/* A list longer than this ends early, whatever max_reported_rows says. */
-constexpr Size max_listed_bytes = Size{16} * 1024 * 1024;
-
 /* Identifies a row within a statement. */
 struct RowAddress {
     Oid relid;

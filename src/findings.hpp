@@ -95,6 +95,9 @@ struct Findings {
     bool wrote_nothing; /* nor would it without conflicts: occ.check() */
 };
 
+/* A list longer than this ends early, whatever max_reported_rows says. */
+inline constexpr Size max_listed_bytes = Size{16} * 1024 * 1024;
+
 /* One refused row, as the guard hands it over. */
 struct Refusal {
     const TriggerData *trigger;

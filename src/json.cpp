@@ -9,32 +9,35 @@ namespace {
 
 constexpr int64 largest_exact_integer = int64{1} << 53;
 
-void
-append_integer(StringInfo json, int64 value)
+JsonScalar
+integer(int64 value)
 {
     const bool exact = value >= -largest_exact_integer && value <= largest_exact_integer;
+    auto *text = static_cast<char *>(palloc(MAXINT8LEN + 1));
 
-    appendStringInfo(json, exact ? INT64_FORMAT : "\"" INT64_FORMAT "\"", value);
+    pg_lltoa(value, text);
+    return {exact ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
 /* Shortest form that reads back as the same value, whatever extra_float_digits says. */
 template <class Float>
-void
-append_float(StringInfo json, Float value)
+JsonScalar
+floating(Float value)
 {
-    char text[DOUBLE_SHORTEST_DECIMAL_LEN];
+    auto *text = static_cast<char *>(palloc(DOUBLE_SHORTEST_DECIMAL_LEN));
 
     if constexpr (sizeof(Float) == sizeof(float))
         float_to_shortest_decimal_buf(value, text);
     else
         double_to_shortest_decimal_buf(value, text);
-    appendStringInfo(json, value - value == 0 ? "%s" : "\"%s\"", text);
+    return {value - value == 0 ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
 /* A numeric as a number if a double holds it exactly enough to print it again. */
-void
-append_numeric(StringInfo json, const char *text)
+JsonScalar
+decimal(Datum value)
 {
+    const char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
     int digits = 0;
     bool finite = true;
 
@@ -44,66 +47,65 @@ append_numeric(StringInfo json, const char *text)
         else if (*c != '-' && *c != '.')
             finite = false; /* NaN, Infinity */
     }
-    appendStringInfo(json, finite && digits <= 15 ? "%s" : "\"%s\"", text);
+    return {finite && digits <= 15 ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
-void
-append_text(StringInfo json, Datum value, Oid type)
+JsonScalar
+string(Datum value, Oid type)
 {
     Oid output;
     bool is_varlena;
 
     getTypeOutputInfo(type, &output, &is_varlena);
-    escape_json(json, OidOutputFunctionCall(output, value));
+    return {JsonScalar::Kind::string, OidOutputFunctionCall(output, value)};
 }
 
 }  // namespace
 
-void
-append_json(StringInfo json, Datum value, Oid type, bool isnull)
+JsonScalar
+json_scalar(Datum value, Oid type, bool isnull)
 {
-    char time[MAXDATELEN + 1];
+    if (isnull)
+        return {JsonScalar::Kind::null, "null"};
 
-    if (isnull) {
-        appendStringInfoString(json, "null");
-        return;
-    }
     const Oid base = getBaseType(type);
     switch (base) {
     case BOOLOID:
-        appendStringInfoString(json, DatumGetBool(value) ? "true" : "false");
-        break;
+        return {JsonScalar::Kind::boolean, DatumGetBool(value) ? "true" : "false"};
     case INT2OID:
-        append_integer(json, DatumGetInt16(value));
-        break;
+        return integer(DatumGetInt16(value));
     case INT4OID:
-        append_integer(json, DatumGetInt32(value));
-        break;
+        return integer(DatumGetInt32(value));
     case INT8OID:
-        append_integer(json, DatumGetInt64(value));
-        break;
+        return integer(DatumGetInt64(value));
     case OIDOID:
-        append_integer(json, DatumGetObjectId(value));
-        break;
+        return integer(DatumGetObjectId(value));
     case FLOAT4OID:
-        append_float(json, DatumGetFloat4(value));
-        break;
+        return floating(DatumGetFloat4(value));
     case FLOAT8OID:
-        append_float(json, DatumGetFloat8(value));
-        break;
+        return floating(DatumGetFloat8(value));
     case NUMERICOID:
-        append_numeric(json, DatumGetCString(DirectFunctionCall1(numeric_out, value)));
-        break;
+        return decimal(value);
     case DATEOID:
     case TIMESTAMPOID:
     case TIMESTAMPTZOID:
-        JsonEncodeDateTime(time, value, base, nullptr);
-        escape_json(json, time);
-        break;
+        return {
+            JsonScalar::Kind::string,
+            JsonEncodeDateTime(static_cast<char *>(palloc(MAXDATELEN + 1)), value, base, nullptr)};
     default:
-        append_text(json, value, type);
-        break;
+        return string(value, type);
     }
+}
+
+void
+append_json(StringInfo json, Datum value, Oid type, bool isnull)
+{
+    const JsonScalar scalar = json_scalar(value, type, isnull);
+
+    if (scalar.kind == JsonScalar::Kind::string)
+        escape_json(json, scalar.text);
+    else
+        appendStringInfoString(json, scalar.text);
 }
 
 char *
@@ -114,6 +116,34 @@ json_of(Datum value, Oid type, bool isnull)
     initStringInfo(&json);
     append_json(&json, value, type, isnull);
     return json.data;
+}
+
+JsonbValue
+jsonb_of(const JsonScalar &scalar)
+{
+    JsonbValue value;
+
+    switch (scalar.kind) {
+    case JsonScalar::Kind::null:
+        value.type = jbvNull;
+        break;
+    case JsonScalar::Kind::boolean:
+        value.type = jbvBool;
+        value.val.boolean = scalar.text[0] == 't';
+        break;
+    case JsonScalar::Kind::number:
+        value.type = jbvNumeric;
+        value.val.numeric =
+            DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(scalar.text),
+                                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+        break;
+    case JsonScalar::Kind::string:
+        value.type = jbvString;
+        value.val.string.val = const_cast<char *>(scalar.text);
+        value.val.string.len = static_cast<int>(strlen(scalar.text));
+        break;
+    }
+    return value;
 }
 
 }  // namespace occ

@@ -6,15 +6,29 @@
 
 namespace occ {
 
+/* A scalar, and how JSON would write it; a string without its quotes. */
+struct JsonScalar {
+    enum class Kind : std::uint8_t { null, boolean, number, string };
+
+    Kind kind;
+    const char *text;
+};
+
 /*
- * Append a value as JSON.  A number that JavaScript would round (an integer
+ * A value as a JSON scalar.  A number that JavaScript would round (an integer
  * beyond 2^53, more than 15 significant digits) becomes a string; times are
  * ISO 8601 as in to_jsonb(), with all their microseconds.
  */
+JsonScalar json_scalar(Datum value, Oid type, bool isnull);
+
+/* Append a value as JSON. */
 void append_json(StringInfo json, Datum value, Oid type, bool isnull);
 
 /* The same as a string of its own. */
 char *json_of(Datum value, Oid type, bool isnull);
+
+/* A scalar as part of a jsonb; points into it. */
+JsonbValue jsonb_of(const JsonScalar &scalar);
 
 }  // namespace occ
 

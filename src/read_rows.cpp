@@ -44,7 +44,6 @@ occ_reading_context(void *argument)
 
     if (reading->column == nullptr)
         return;
-    errtablecol(reading->batch->target.relation, reading->column->attnum);
     if (reading->element > 0)
         errcontext("element " UINT64_FORMAT " of \"%s\", column \"%s\"", reading->element,
                    reading->argument, NameStr(reading->column->attname));

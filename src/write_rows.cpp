@@ -233,6 +233,28 @@ write_shape(Batch *batch, const Shape &shape, Write write)
         tuplestore_end(inputs[i].rows);
 }
 
+/*
+ * Who may see and lock a row may have no policy that lets him delete it.
+ * Without row-level security, only a trigger can have left it there.
+ */
+bool
+find_undeletable(Batch *batch)
+{
+    bool found = false;
+
+    if (check_enable_rls(batch->target.relid(), InvalidOid, true) != RLS_ENABLED)
+        return false;
+    for (std::uint64_t i = 0; i < batch->count; i++) {
+        BatchRow *row = &batch->rows[i];
+        if (!row->to_write || row->status == RowStatus::deleted)
+            continue;
+        row->status = RowStatus::missing;
+        row->version.isnull = true;
+        found = true;
+    }
+    return found;
+}
+
 }  // namespace
 
 RowLock
@@ -249,7 +271,7 @@ lock_for_update(const Batch &batch)
     return changes_key(batch.target, columns) ? RowLock::update : RowLock::no_key_update;
 }
 
-void
+bool
 write_rows(Batch *batch, Write write)
 {
     MemoryContext old = MemoryContextSwitchTo(batch->context);
@@ -259,22 +281,9 @@ write_rows(Batch *batch, Write write)
         if (shape->rows != nullptr)
             write_shape(batch, *shape, write);
     }
-
-    /*
-     * Who may see and lock a row may have no policy that lets him delete it.
-     * Without row-level security, only a trigger can have left it there.
-     */
-    if (write == Write::remove &&
-        check_enable_rls(batch->target.relid(), InvalidOid, true) == RLS_ENABLED) {
-        for (std::uint64_t i = 0; i < batch->count; i++) {
-            BatchRow *row = &batch->rows[i];
-            if (row->to_write && row->status != RowStatus::deleted) {
-                row->status = RowStatus::missing;
-                row->version.isnull = true;
-            }
-        }
-    }
+    const bool complete = write != Write::remove || !find_undeletable(batch);
     MemoryContextSwitchTo(old);
+    return complete;
 }
 
 }  // namespace occ
