@@ -46,6 +46,7 @@ struct BatchRow {
     const Value *given;    /* Shape::given_count */
     const Value *actual;   /* as expected, of a stale row */
     Value version;         /* now stored; NULL without a guard, or if the row is gone */
+    ItemPointerData tid;   /* where the locked row is, with Batch::by_tid */
     RowStatus status;
     bool to_write;
 };
@@ -72,6 +73,7 @@ struct Batch {
     List *frozen;           /* columns that may be given but not set, by attnum */
     const Value *all_given; /* one change for all rows: what their one shape gives; else null */
     Value *scratch;         /* what a locked row has */
+    bool by_tid;            /* a row that is locked can be found by its place */
 };
 
 /* The place of a row in the input, from 1, for messages. */

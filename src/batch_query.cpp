@@ -117,6 +117,15 @@ append_key_condition(StringInfo sql, const Batch &batch)
     }
 }
 
+void
+append_row_condition(StringInfo sql, const Batch &batch, bool by_tid)
+{
+    if (by_tid)
+        appendStringInfoString(sql, "t.ctid OPERATOR(pg_catalog.=) i.tid");
+    else
+        append_key_condition(sql, batch);
+}
+
 Oid
 key_array_type(const Batch &batch, const KeyPart &part)
 {

@@ -45,6 +45,9 @@ private:
 /* "schema.table AS t" is found by these: append "t.id = i.k1 AND ...". */
 void append_key_condition(StringInfo sql, const Batch &batch);
 
+/* The same for rows that are locked: by their place, if they are sure to be there still. */
+void append_row_condition(StringInfo sql, const Batch &batch, bool by_tid);
+
 /*
  * The parameters of that condition.  There are some for foreign tables only:
  * the keys once more as arrays, which the other server can look up.  next()

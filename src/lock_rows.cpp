@@ -54,6 +54,8 @@ lock_query(const Batch &batch, RowLock lock)
         appendStringInfo(
             &sql, ", t.%s",
             column_in_sql(TupleDescAttr(batch.target.descriptor(), lfirst_int(cell) - 1)));
+    if (batch.by_tid)
+        appendStringInfoString(&sql, ", t.ctid");
     appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(batch));
     append_key_condition(&sql, batch);
     appendStringInfo(&sql, " ORDER BY i.number %s OF t", locking_clause(lock));
@@ -127,6 +129,19 @@ check_frozen(Locking *locking, const BatchRow &row, const Value *frozen)
     }
 }
 
+/*
+ * A row of one table stays where it is while it is locked, so it need not be
+ * looked up in the index again.  Who may read only some columns can't read
+ * where rows are.
+ */
+bool
+can_find_by_tid(const Target &target)
+{
+    return target.relation->rd_rel->relkind == RELKIND_RELATION &&
+           !target.relation->rd_rel->relhassubclass &&
+           pg_class_aclcheck(target.relid(), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 extern "C" void
 occ_take_locked_row(void *argument, TupleTableSlot *slot)
 {
@@ -141,7 +156,7 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
     }
 
     MemoryContext old = MemoryContextSwitchTo(batch->context);
-    const int others = slot->tts_tupleDescriptor->natts - 1;
+    const int others = slot->tts_tupleDescriptor->natts - 1 - int{batch->by_tid};
     Value *actual = batch->scratch;
     for (int i = 0; i < others; i++)
         actual[i] = {slot->tts_values[i + 1], slot->tts_isnull[i + 1]};
@@ -152,6 +167,8 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
             copy_value(TupleDescAttr(batch->target.descriptor(), batch->target.version.attnum - 1),
                        version.datum, version.isnull);
     }
+    if (batch->by_tid)
+        row->tid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[others + 1]));
     if (is_as_expected(*batch, *row, actual)) {
         row->status = RowStatus::checked;
         row->to_write = true;
@@ -207,6 +224,7 @@ lock_rows(Batch *batch, RowLock lock)
     RowReceiver receiver;
     std::uint64_t next = 0;
 
+    batch->by_tid = can_find_by_tid(batch->target);
     for (std::uint64_t i = 0; i < batch->count; i++)
         rows.add_row(i, *batch->order[i], nullptr);
     const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() {

@@ -41,7 +41,7 @@ set_columns(const Shape &shape, GivenColumn *columns)
 }
 
 char *
-update_query(const Batch &batch, const GivenColumn *columns, int count)
+update_query(const Batch &batch, const GivenColumn *columns, int count, bool by_tid)
 {
     const Target &target = batch.target;
     const char *separator = "";
@@ -60,7 +60,7 @@ update_query(const Batch &batch, const GivenColumn *columns, int count)
     }
     appendStringInfo(&sql, " FROM occ_rows AS i%s WHERE ",
                      batch.all_given != nullptr && count > 0 ? ", occ_changes AS c" : "");
-    append_key_condition(&sql, batch);
+    append_row_condition(&sql, batch, by_tid);
     appendStringInfoString(&sql, " RETURNING i.number");
     if (target.guarded)
         appendStringInfo(&sql, ", t.%s", quote_identifier(NameStr(target.version_column)));
@@ -68,13 +68,13 @@ update_query(const Batch &batch, const GivenColumn *columns, int count)
 }
 
 char *
-delete_query(const Batch &batch)
+delete_query(const Batch &batch, bool by_tid)
 {
     StringInfoData sql;
 
     initStringInfo(&sql);
     appendStringInfo(&sql, "DELETE FROM %s AS t USING occ_rows AS i WHERE ", table_in_sql(batch));
-    append_key_condition(&sql, batch);
+    append_row_condition(&sql, batch, by_tid);
     appendStringInfoString(&sql, " RETURNING i.number");
     return sql.data;
 }
@@ -174,6 +174,17 @@ changes_relation(const Batch &batch, const Shape &shape, int set_count)
     return {"occ_changes", descriptor, row, 1};
 }
 
+/* The shape that is written first. */
+const Shape *
+first_shape(const Batch &batch)
+{
+    const Shape *shape = batch.shapes;
+
+    while (shape != nullptr && shape->rows == nullptr)
+        shape = shape->next;
+    return shape;
+}
+
 /* Write the rows of one shape with one statement. */
 void
 write_shape(Batch *batch, const Shape &shape, Write write)
@@ -181,18 +192,22 @@ write_shape(Batch *batch, const Shape &shape, Write write)
     const Target &target = batch->target;
     auto *columns =
         static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
-    auto *added = static_cast<Value *>(palloc(sizeof(Value) * (shape.given_count + 1)));
+    auto *added = static_cast<Value *>(palloc(sizeof(Value) * (shape.given_count + 2)));
     const int set_count = set_columns(shape, columns);
     Writing writing = {batch, write == Write::remove ? RowStatus::deleted : RowStatus::updated};
     const bool sets_version = write != Write::remove && target.guarded;
     const bool sets_own_values = batch->all_given == nullptr; /* each row has its own */
+    /* Triggers of what was written before may have moved a row. */
+    const bool by_tid = batch->by_tid && &shape == first_shape(*batch);
     RowReceiver receiver;
     std::uint64_t count = 0;
 
     if (write != Write::remove && !sets_version && set_count == 0)
         return; /* nothing is given but columns that can't be set */
 
-    RowsRelation rows(*batch, int{sets_version} + (sets_own_values ? set_count : 0));
+    RowsRelation rows(*batch, int{by_tid} + int{sets_version} + (sets_own_values ? set_count : 0));
+    if (by_tid)
+        rows.describe_column("tid", TIDOID, -1, InvalidOid);
     if (sets_version)
         rows.describe_column("version", target.version.type, target.version.typmod, InvalidOid);
     for (int i = 0; i < set_count && sets_own_values; i++)
@@ -201,6 +216,8 @@ write_shape(Batch *batch, const Shape &shape, Write write)
     for (const BatchRow *row = shape.rows; row != nullptr; row = row->next_of_shape) {
         int place = 0;
         CHECK_FOR_INTERRUPTS();
+        if (by_tid)
+            added[place++] = {PointerGetDatum(&row->tid), false};
         if (sets_version)
             added[place++] = row->version;
         for (int i = 0; i < shape.given_count && sets_own_values; i++) {
@@ -224,8 +241,8 @@ write_shape(Batch *batch, const Shape &shape, Write write)
     std::size_t input_count = 1;
     if (!sets_own_values && set_count > 0)
         inputs[input_count++] = changes_relation(*batch, shape, set_count);
-    run_prepared(write == Write::remove ? delete_query(*batch)
-                                        : update_query(*batch, columns, set_count),
+    run_prepared(write == Write::remove ? delete_query(*batch, by_tid)
+                                        : update_query(*batch, columns, set_count, by_tid),
                  {inputs, input_count}, parameters, &receiver);
     if (sets_version && has_after_triggers(target.relation))
         read_versions(batch, rows, parameters);
