@@ -36,7 +36,8 @@ REGRESS = \
 	set_input \
 	set_values \
 	set_tables \
-	set_privileges
+	set_privileges \
+	set_guards
 
 ISOLATION = \
 	delete \

@@ -102,6 +102,11 @@ BEGIN
 END $$;
 CREATE TRIGGER leave_out BEFORE UPDATE ON part_a FOR EACH ROW WHEN (OLD.id = 5) EXECUTE FUNCTION leave_out();
 WITH changed AS (UPDATE part SET note = 'x' WHERE id = 5 RETURNING *) DELETE FROM part_a WHERE id = 5;
+-- Nor is the second action of a MERGE on a row that a trigger has left as it was; a MERGE that can't delete may move rows.
+MERGE INTO part USING (VALUES (5, 1), (5, 2)) AS v (id, n) ON part.id = v.id WHEN MATCHED AND v.n = 1 THEN UPDATE SET note = 'x' WHEN MATCHED THEN DELETE;
+MERGE INTO part USING (VALUES (5, 1), (5, 2)) AS v (id, n) ON part.id = v.id WHEN MATCHED AND v.n = 1 THEN UPDATE SET region = 'b' WHEN MATCHED THEN DELETE;
+MERGE INTO part USING (VALUES (6)) AS v (id) ON part.id = v.id WHEN MATCHED AND v.id = 6 THEN UPDATE SET region = 'b' WHEN MATCHED THEN DELETE;
+MERGE INTO part USING (VALUES (6)) AS v (id) ON part.id = v.id WHEN MATCHED THEN UPDATE SET region = 'b';
 DROP TRIGGER leave_out ON part_a;
 DROP FUNCTION leave_out;
 SELECT tableoid::regclass, * FROM part ORDER BY id;

@@ -44,6 +44,11 @@ ALTER TABLE account SET SCHEMA hidden;
 SELECT 'hidden.account'::regclass::oid AS hidden \gset
 SET ROLE occ_user;
 SELECT * FROM occ.check(:hidden, '[]');
+-- Not even if somebody else has had it planned.
+RESET ROLE;
+SELECT * FROM occ.check(:hidden, '[]');
+SET ROLE occ_user;
+SELECT * FROM occ.check(:hidden, '[]');
 RESET ROLE;
 ALTER TABLE hidden.account SET SCHEMA public;
 

@@ -172,7 +172,7 @@ SELECT * FROM total;
 DROP TABLE item, total;
 DROP FUNCTION change, tell, keep, sum_up;
 
--- Rules that replace the update can't return what was written.
+-- A rule would write elsewhere.
 CREATE TABLE ruled (id int PRIMARY KEY, note text, version int NOT NULL DEFAULT 1);
 INSERT INTO ruled VALUES (1);
 SELECT occ.enable('ruled');

@@ -158,6 +158,15 @@ void refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes);
 bool write_rows(Batch *batch, Write write);
 
 /*
+ * Read the versions of written rows again where triggers may have moved them,
+ * and those of rows that a trigger has kept from being written.
+ */
+void read_versions(Batch *batch, Write write);
+
+/* Take the version that a query returns as its second column. */
+void take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot);
+
+/*
  * End the batch and return its rows, in the order of the input, as the
  * function's result: (key jsonb, status text, version text).
  */

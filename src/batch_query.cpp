@@ -73,12 +73,12 @@ RowsRelation::describe_column(const char *name, Oid type, int32 typmod, Oid coll
 }
 
 void
-RowsRelation::add_row(std::uint64_t number, const BatchRow &row, const Value *added)
+RowsRelation::add_row(std::uint64_t number, const Value *key, const Value *added)
 {
     values[0] = Int64GetDatum(static_cast<int64>(number));
     nulls[0] = false;
     for (int i = 1; i < described; i++) {
-        const Value &value = i <= key_count ? row.key[i - 1] : added[i - 1 - key_count];
+        const Value &value = i <= key_count ? key[i - 1] : added[i - 1 - key_count];
         values[i] = value.datum;
         nulls[i] = value.isnull;
     }
@@ -99,7 +99,7 @@ append_key_condition(StringInfo sql, const Batch &batch)
 
     for (int i = 0; i < target.key_count; i++) {
         const KeyPart &part = target.key[i];
-        const Oid type = part.column->atttypid;
+        const Oid base = getBaseType(part.column->atttypid);
         const char *column = psprintf("t.%s", column_in_sql(part.column));
         const char *value = psprintf("i.k%d", i + 1);
 
@@ -107,7 +107,13 @@ append_key_condition(StringInfo sql, const Batch &batch)
             appendStringInfoString(sql, " AND ");
         if (OidIsValid(part.collation) && part.collation != part.column->attcollation)
             value = psprintf("(%s COLLATE %s)", value, qualified_collation(part.collation));
-        generate_operator_clause(sql, column, type, part.equality, value, type);
+        if (base == part.column->atttypid)
+            generate_operator_clause(sql, column, base, part.equality, value, base);
+        else { /* a domain over an enum does not match anyenum */
+            const char *type = format_type_be_qualified(base);
+            generate_operator_clause(sql, psprintf("(%s)::%s", column, type), base, part.equality,
+                                     psprintf("(%s)::%s", value, type), base);
+        }
 
         const Oid array = key_array_type(batch, part);
         if (OidIsValid(array))

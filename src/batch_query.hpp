@@ -26,7 +26,7 @@ public:
     void describe_column(const char *name, Oid type, int32 typmod, Oid collation);
 
     /* Add a row; its number comes back with what the query returns. */
-    void add_row(std::uint64_t number, const BatchRow &row, const Value *added);
+    void add_row(std::uint64_t number, const Value *key, const Value *added);
 
     /* What run_prepared() takes.  The planner is to think of few rows: see batch_query.cpp. */
     NamedRows named() const;
@@ -51,7 +51,7 @@ void append_row_condition(StringInfo sql, const Batch &batch, bool by_tid);
 /*
  * The parameters of that condition.  There are some for foreign tables only:
  * the keys once more as arrays, which the other server can look up.  next()
- * returns one row after the other, then null.
+ * returns one key after the other, then null.
  */
 template <class Next>
 QueryParameters key_parameters(const Batch &batch, std::uint64_t count, const Next &next);
@@ -78,9 +78,9 @@ key_parameters(const Batch &batch, std::uint64_t count, const Next &next)
     for (int i = 0; i < target.key_count; i++)
         columns[i] = static_cast<Datum *>(
             MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * (count + 1)));
-    while (const BatchRow *row = next()) {
+    while (const Value *key = next()) {
         for (int i = 0; i < target.key_count; i++)
-            columns[i][filled] = row->key[i].datum;
+            columns[i][filled] = key[i].datum;
         filled++;
     }
     for (int i = 0; i < target.key_count; i++) {

@@ -120,6 +120,7 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
     Findings findings = {};
     ConflictRow **end = &findings.rows;
     Size listed_bytes = 0;
+    bool writes_some = false;
 
     for (std::uint64_t i = 0; i < batch->count; i++) {
         BatchRow *row = &batch->rows[i];
@@ -135,11 +136,12 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
             end = &(*end)->next;
             findings.listed++;
         }
-        row->to_write = warns && row->status == RowStatus::stale;
+        row->to_write = warns && writes && row->status == RowStatus::stale;
+        writes_some = writes_some || row->to_write;
     }
     if (findings.tables != nullptr) {
         findings.tables->enforce = warns ? Enforce::warn : Enforce::error;
-        findings.wrote_nothing = !writes;
+        findings.wrote_nothing = !writes_some;
         report_conflict(warns ? WARNING : ERROR, findings, findings.tables->enforce);
     }
     MemoryContextSwitchTo(old);

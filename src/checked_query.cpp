@@ -21,14 +21,24 @@ occ_checked_query_is_gone(void *argument)
     }
 }
 
+/* Is a table a partition or an inheritance child of another one, at any depth? */
+bool
+is_below(Oid relid, Oid ancestor)
+{
+    return has_superclass(relid) &&
+           list_member_oid(find_all_inheritors(ancestor, NoLock, nullptr), relid);
+}
+
 }  // namespace
 
 void
-mark_checked_query(CheckedQuery::Kind kind)
+mark_checked_query(const CheckedMark &mark)
 {
     auto *query = static_cast<CheckedQuery *>(palloc0(sizeof(CheckedQuery)));
 
-    query->kind = kind;
+    query->kind = mark.kind;
+    query->relid = mark.relid;
+    query->version_column = mark.version_column;
     query->context = CurrentMemoryContext;
     query->on_reset.func = occ_checked_query_is_gone;
     query->on_reset.arg = query;
@@ -38,11 +48,18 @@ mark_checked_query(CheckedQuery::Kind kind)
 }
 
 CheckedQuery::Kind
-checked_query(MemoryContext query_context)
+checked_query(MemoryContext query_context, Relation relation, const NameData &version_column)
 {
+    const Oid relid = RelationGetRelid(relation);
+
     for (const CheckedQuery *query = all_checked; query != nullptr; query = query->next) {
-        if (query->context == query_context)
-            return query->kind;
+        if (query->context != query_context)
+            continue;
+        const bool same_version =
+            strcmp(NameStr(query->version_column), NameStr(version_column)) == 0;
+        return same_version && (relid == query->relid || is_below(relid, query->relid))
+                   ? query->kind
+                   : CheckedQuery::Kind::none;
     }
     return CheckedQuery::Kind::none;
 }

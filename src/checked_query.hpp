@@ -20,15 +20,29 @@ struct CheckedQuery {
 
     CheckedQuery *next;
     Kind kind;
+    Oid relid;               /* the table whose rows were verified */
+    NameData version_column; /* by this column */
     MemoryContext context;
     MemoryContextCallback on_reset;
 };
 
-/* Mark the running query; its es_query_cxt is the current memory context. */
-void mark_checked_query(CheckedQuery::Kind kind);
+/* What a query is to be marked with, once it runs. */
+struct CheckedMark {
+    CheckedQuery::Kind kind;
+    Oid relid;
+    NameData version_column;
+};
 
-/* How the query with that es_query_cxt is marked. */
-CheckedQuery::Kind checked_query(MemoryContext query_context);
+/* Mark the running query; its es_query_cxt is the current memory context. */
+void mark_checked_query(const CheckedMark &mark);
+
+/*
+ * How the query with that es_query_cxt is marked for a table: a mark holds for
+ * the table that was named, its partitions and its children, but not for what
+ * a rule makes of the query, nor for a child that keeps its version elsewhere.
+ */
+CheckedQuery::Kind checked_query(MemoryContext query_context, Relation relation,
+                                 const NameData &version_column);
 
 }  // namespace occ
 

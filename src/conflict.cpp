@@ -121,7 +121,7 @@ hint_of(std::uint64_t conflicts, std::uint64_t stated_next, bool written)
     initStringInfo(&hint);
     if (written)
         appendStringInfoString(
-            &hint, "The rows were written all the same, because of enforce => 'warn'. ");
+            &hint, "Stale rows were written all the same, because of enforce => 'warn'. ");
     if (stated_next < conflicts)
         appendStringInfoString(&hint,
                                "Read the listed rows again and reapply the change to their current "

@@ -267,13 +267,14 @@ record_stale(const Refusal &refusal)
 
 void
 record_unproven(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
-                bool only_warns, bool maybe_referential)
+                bool only_warns, Excuse excuse)
 {
     TableFindings *table = table_for(findings_for(trigger), trigger, version, enforce);
     Unproven &unproven = TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? table->unchecked_delete
                                                                     : table->unstated_update;
 
-    unproven = {true, only_warns, maybe_referential};
+    unproven.found[static_cast<std::size_t>(excuse)] = true;
+    unproven.only_warns = only_warns;
 }
 
 Findings *

@@ -41,11 +41,17 @@ struct KeyColumn {
     bool by_value;
 };
 
+/* Why a command may not have to say what it has read; the query's end tells whether it holds. */
+enum class Excuse : std::uint8_t {
+    none,
+    referential, /* it may be a referential action */
+    moving,      /* it may be the half of an UPDATE that moves a row to another partition */
+};
+
 /* What a command did without saying which version it had read. */
 struct Unproven {
-    bool found;
-    bool only_warns;        /* the policy only warns */
-    bool maybe_referential; /* it may have been a referential action */
+    std::array<bool, 3> found; /* by excuse */
+    bool only_warns;           /* the policy only warns */
 };
 
 /* What was found in one table (a partition is one of its own). */
@@ -92,7 +98,7 @@ struct Findings {
     ConflictRow **rows_end;
     std::uint64_t listed;
     HTAB *seen;         /* rows listed already */
-    bool wrote_nothing; /* nor would it without conflicts: occ.check() */
+    bool wrote_nothing; /* a warning is not to say that stale rows were written */
 };
 
 /* A list longer than this ends early, whatever max_reported_rows says. */
@@ -117,12 +123,9 @@ TableName table_name(const TriggerData *trigger, const VersionColumn &version);
 /* Count a stale row, and list it unless it is listed already or the list is full. */
 void record_stale(const Refusal &refusal);
 
-/*
- * Note that the command that fired the trigger did not say what it had read.
- * If it may be a referential action, that is decided when the query finishes.
- */
+/* Note that the command that fired the trigger did not say what it had read. */
 void record_unproven(const TriggerData *trigger, const VersionColumn &version, Enforce enforce,
-                     bool only_warns, bool maybe_referential);
+                     bool only_warns, Excuse excuse);
 
 /* The findings of the query with that es_query_cxt, or null. */
 Findings *findings_of(MemoryContext query_context);

@@ -119,12 +119,14 @@ unstated_moves(const Row &row)
     case Unstated::bump:
         break;
     case Unstated::warn:
-        record_unproven(row.trigger, guard.version, guard.policy.enforce, true, maybe_referential);
+        record_unproven(row.trigger, guard.version, guard.policy.enforce, true,
+                        maybe_referential ? Excuse::referential : Excuse::none);
         break;
     case Unstated::reject:
         if (!maybe_referential && guard.policy.enforce == Enforce::error)
             report_unstated_update(ERROR, table_name(row.trigger, guard.version));
-        record_unproven(row.trigger, guard.version, guard.policy.enforce, false, maybe_referential);
+        record_unproven(row.trigger, guard.version, guard.policy.enforce, false,
+                        maybe_referential ? Excuse::referential : Excuse::none);
         break;
     }
     return true;
@@ -195,6 +197,9 @@ decide(const Row &row, const T &type)
             return as_stated;
         return bumped(row, type, stored);
     }
+    /* It states what it has read under a lock, even where nobody could state that. */
+    if (guard.checked && !version_was_changed(row))
+        return has_stored && only_ignored_changed(row) ? as_stated : bumped(row, type, stored);
     if (row.stated_null && guard.version.not_null)
         raise_null(row);
 
@@ -255,9 +260,9 @@ guard_update(const TriggerData *trigger, GuardState *guard)
 
 /*
  * Let a delete through or not, where deletes are checked.  A row that moves to
- * another partition is deleted here as well, and nothing says so: but this
- * trigger has just passed its update, and between the two no other row of
- * this query can come.
+ * another partition is deleted here as well, and nothing says so, but this
+ * trigger has just passed its update.  In a MERGE it may be another action on
+ * a row that a later trigger has left as it was; the query's end tells.
  */
 HeapTuple
 guard_delete(const TriggerData *trigger, const GuardState &guard)
@@ -265,13 +270,15 @@ guard_delete(const TriggerData *trigger, const GuardState &guard)
     HeapTuple row = trigger->tg_trigtuple;
     const bool moves = ItemPointerIsValid(&guard.passed) &&
                        ItemPointerEquals(const_cast<ItemPointer>(&guard.passed), &row->t_self);
-    const bool maybe_referential = InNoForceRLSOperation();
+    const Excuse excuse = moves                     ? Excuse::moving
+                          : InNoForceRLSOperation() ? Excuse::referential
+                                                    : Excuse::none;
 
-    if (guard.policy.deletes == Deletes::allow || guard.checked || moves)
+    if (guard.policy.deletes == Deletes::allow || guard.checked)
         return row;
-    if (!maybe_referential && guard.policy.enforce == Enforce::error)
+    if (excuse == Excuse::none && guard.policy.enforce == Enforce::error)
         report_unchecked_delete(ERROR, table_name(trigger, guard.version));
-    record_unproven(trigger, guard.version, guard.policy.enforce, false, maybe_referential);
+    record_unproven(trigger, guard.version, guard.policy.enforce, false, excuse);
     return row;
 }
 

@@ -93,17 +93,18 @@ prepare_guard(FunctionCallInfo fcinfo, const TriggerData *trigger)
     MemoryContext query_context = trigger->tg_trigslot->tts_mcxt;
     MemoryContext old = MemoryContextSwitchTo(query_context);
     const Options options = options_of(*trigger->tg_trigger, relation);
-    const CheckedQuery::Kind checked = checked_query(query_context);
-
     check_events(trigger, options);
     check_only_guard(trigger);
     auto *guard = static_cast<GuardState *>(palloc0(sizeof(GuardState)));
     guard->relid = RelationGetRelid(relation);
     guard->trigger = trigger->tg_trigger->tgoid;
     guard->is_partition = relation->rd_rel->relispartition;
-    guard->checked = checked != CheckedQuery::Kind::none;
     guard->policy = options.policy;
     guard->version = find_version_column(relation, options.version_column);
+    const CheckedQuery::Kind checked = checked_query(
+        query_context, relation,
+        TupleDescAttr(RelationGetDescr(relation), guard->version.attnum - 1)->attname);
+    guard->checked = checked != CheckedQuery::Kind::none;
     check_policy(relation, guard->version, guard->policy);
     guard->attribute = describe_attribute(RelationGetDescr(relation), guard->version.attnum);
     if (is_time(guard->version.kind))

@@ -110,6 +110,7 @@ installed_guard(Relation relation, Oid function)
             trigger.tgtype ==
                 trigger_type(parse_options(arguments_of(trigger).span()).policy.deletes);
         guard.enabled = trigger.tgenabled;
+        guard.sees_updates = is_before_update_row(trigger);
         for (int k = 0; k < trigger.tgnargs; k++)
             guard.arguments.add(pstrdup(trigger.tgargs[k]));
     }

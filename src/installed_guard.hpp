@@ -22,8 +22,9 @@ inline constexpr const char *guard_name = "_occ_guard";
 struct InstalledGuard {
     bool exists = false;
     NameData name = {};
-    bool is_clone = false; /* made by PostgreSQL on a partition */
-    bool is_plain = false; /* without WHEN or a column list, and the events are what it needs */
+    bool is_clone = false;     /* made by PostgreSQL on a partition */
+    bool is_plain = false;     /* without WHEN or a column list, and the events are what it needs */
+    bool sees_updates = false; /* fires on every row that is updated, or would without WHEN */
     char enabled = '\0';
     Arguments arguments;
 };

@@ -37,18 +37,23 @@ make_populate_call(Form_pg_attribute column)
 }
 
 Value
-populate(const ColumnReader &reader, JsonbContainer *element, int element_size)
+populate(const ColumnReader &reader, JsonbValue *json)
 {
     FunctionCallInfo call = reader.populate;
     TupleDesc descriptor = reinterpret_cast<ReturnSetInfo *>(call->resultinfo)->expectedDesc;
-    JsonbValue object;
+    JsonbParseState *state = nullptr;
+    JsonbValue name;
     HeapTupleData tuple = {};
     Value value = {};
 
-    object.type = jbvBinary;
-    object.val.binary.data = element;
-    object.val.binary.len = element_size;
-    call->args[0].value = JsonbPGetDatum(JsonbValueToJsonb(&object));
+    name.type = jbvString;
+    name.val.string.val = NameStr(reader.column->attname);
+    name.val.string.len = static_cast<int>(strlen(name.val.string.val));
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    pushJsonbValue(&state, WJB_KEY, &name);
+    pushJsonbValue(&state, WJB_VALUE, json);
+    call->args[0].value =
+        JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
     call->args[0].isnull = false;
     call->isnull = false;
 
@@ -98,7 +103,7 @@ make_reader(Form_pg_attribute column)
 }
 
 Value
-read_value(const ColumnReader &reader, JsonbValue *value, JsonbContainer *element, int element_size)
+read_value(const ColumnReader &reader, JsonbValue *value)
 {
     if (value->type == jbvNull && !reader.is_domain)
         return {Datum{0}, true};
@@ -109,7 +114,7 @@ read_value(const ColumnReader &reader, JsonbValue *value, JsonbContainer *elemen
                     errmsg("expected a JSON object for type %s",
                            format_type_be(reader.column->atttypid)),
                     errhint("Pass the composite value as an object of its fields."));
-        return populate(reader, element, element_size);
+        return populate(reader, value);
     }
 
     /* A domain may refuse NULL, so its input function sees that, too. */

@@ -30,12 +30,11 @@ struct ColumnReader {
 ColumnReader *make_reader(Form_pg_attribute column);
 
 /*
- * The column's value of that JSON value, which is a field of element.
- * Allocates in the current memory context.  Errors: those of the type's input
- * function, and of its domain's constraints.
+ * The column's value of that JSON value.  Leaves garbage in the current memory
+ * context.  Errors: those of the type's input function, and of its domain's
+ * constraints; 22023 (no object for a composite type).
  */
-Value read_value(const ColumnReader &reader, JsonbValue *value, JsonbContainer *element,
-                 int element_size);
+Value read_value(const ColumnReader &reader, JsonbValue *value);
 
 }  // namespace occ
 

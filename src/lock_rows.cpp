@@ -202,13 +202,14 @@ raise_what_was_found(const Locking &locking)
     if (locking.changes_frozen != nullptr)
         ereport(ERROR, errcode(ERRCODE_GENERATED_ALWAYS),
                 errmsg("column \"%s\" cannot be set", NameStr(locking.frozen_column->attname)),
-                locking.frozen_column->attgenerated != '\0'
-                    ? errdetail("It is a generated column, and element " UINT64_FORMAT
-                                " gives it another value.",
-                                element_number(batch, *locking.changes_frozen))
-                    : errdetail("It is an identity column defined as GENERATED ALWAYS, and "
-                                "element " UINT64_FORMAT " gives it another value.",
-                                element_number(batch, *locking.changes_frozen)),
+                errdetail(locking.frozen_column->attgenerated != '\0'
+                              ? "It is a generated column, and %s gives it another value."
+                              : "It is an identity column defined as GENERATED ALWAYS, and %s "
+                                "gives it another value.",
+                          batch.all_given != nullptr
+                              ? "\"changes\""
+                              : psprintf("element " UINT64_FORMAT,
+                                         element_number(batch, *locking.changes_frozen))),
                 errhint("Leave the column out, or leave it as it was read."),
                 errtablecol(batch.target.relation, locking.frozen_column->attnum));
 }
@@ -226,13 +227,13 @@ lock_rows(Batch *batch, RowLock lock)
 
     batch->by_tid = can_find_by_tid(batch->target);
     for (std::uint64_t i = 0; i < batch->count; i++)
-        rows.add_row(i, *batch->order[i], nullptr);
-    const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() {
-        return next < batch->count ? batch->order[next++] : nullptr;
+        rows.add_row(i, batch->order[i]->key, nullptr);
+    const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() -> const Value * {
+        return next < batch->count ? batch->order[next++]->key : nullptr;
     });
     batch->scratch = static_cast<Value *>(
         palloc(sizeof(Value) * (batch->compared_count + list_length(batch->frozen) + 1)));
-    init_receiver(&receiver, CheckedQuery::Kind::none, occ_take_locked_row, &locking);
+    init_receiver(&receiver, {}, occ_take_locked_row, &locking);
 
     const NamedRows inputs[] = {rows.named()};
     run_prepared(lock_query(*batch, lock), inputs, parameters, &receiver);

@@ -33,6 +33,7 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_trigger.h"
@@ -51,6 +52,7 @@ extern "C" {
 #include "parser/parsetree.h"
 #include "port.h"
 #include "port/pg_bitutils.h"
+#include "rewrite/prs2lock.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -98,6 +100,17 @@ owns_relation(Oid relid)
 #endif
 }
 
+/* 16 replaced the per-class functions by object_aclcheck() (c727f511bd). */
+inline AclResult
+schema_usage(Oid schema)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE);
+#else
+    return pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE);
+#endif
+}
+
 /* The permissions that a statement needed on one table of its range table. */
 struct NeededPermissions {
     AclMode mode;
@@ -117,6 +130,26 @@ needed_permissions(EState *estate, Index range_table_index)
 #else
     return {entry->requiredPerms, entry->checkAsUser};
 #endif
+}
+
+/* Is a plan a MERGE that may delete?  15 brought MERGE (7103ebb7aa). */
+inline bool
+merges_deletes([[maybe_unused]] const Plan *plan)
+{
+#if PG_VERSION_NUM >= 150000
+    if (plan == nullptr || !IsA(plan, ModifyTable))
+        return false;
+
+    const ListCell *relation;
+    foreach (relation, reinterpret_cast<const ModifyTable *>(plan)->mergeActionLists) {
+        const ListCell *action;
+        foreach (action, static_cast<List *>(lfirst(relation))) {
+            if (static_cast<MergeAction *>(lfirst(action))->commandType == CMD_DELETE)
+                return true;
+        }
+    }
+#endif
+    return false;
 }
 
 /* 15 reserves a prefix (88103567cb); 14 only warns about what it finds there. */

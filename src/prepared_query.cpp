@@ -11,6 +11,8 @@ namespace {
 struct CachedQuery {
     uint32 hash; /* 0: free */
     char *text;
+    int parameter_count;
+    Oid parameter_types[INDEX_MAX_KEYS]; /* the same name may be that of another type by now */
     SPIPlanPtr plan;
     int running; /* a trigger may call the same set function again */
     std::uint64_t last_used;
@@ -25,10 +27,13 @@ CachedQuery cache[max_cached];
 std::uint64_t uses = 0;
 
 CachedQuery *
-find_cached(const char *text, uint32 hash)
+find_cached(const char *text, uint32 hash, const QueryParameters &parameters)
 {
     for (CachedQuery &query : cache) {
-        if (query.hash == hash && strcmp(query.text, text) == 0)
+        if (query.hash == hash && strcmp(query.text, text) == 0 &&
+            query.parameter_count == parameters.count &&
+            std::equal(parameters.types, parameters.types + parameters.count,
+                       query.parameter_types))
             return &query;
     }
     return nullptr;
@@ -72,7 +77,7 @@ plan_of(const char *text, const QueryParameters &parameters, CachedQuery **cache
     const uint32 hash =
         1 | hash_bytes(reinterpret_cast<const unsigned char *>(text), static_cast<int>(length));
 
-    *cached = find_cached(text, hash);
+    *cached = find_cached(text, hash, parameters);
     if (*cached == nullptr) {
         SPIPlanPtr plan = prepare(text, parameters);
         CachedQuery *place = make_room();
@@ -80,7 +85,8 @@ plan_of(const char *text, const QueryParameters &parameters, CachedQuery **cache
             return plan;
         char *copy = MemoryContextStrdup(CacheMemoryContext, text);
         SPI_keepplan(plan);
-        *place = {hash, copy, plan, 0, 0};
+        *place = {hash, copy, parameters.count, {}, plan, 0, 0};
+        std::copy(parameters.types, parameters.types + parameters.count, place->parameter_types);
         *cached = place;
     }
     (*cached)->last_used = ++uses;
@@ -122,8 +128,8 @@ occ_receiver_startup(DestReceiver *self, int, TupleDesc)
 {
     const auto *receiver = reinterpret_cast<RowReceiver *>(self);
 
-    if (receiver->kind != CheckedQuery::Kind::none)
-        mark_checked_query(receiver->kind);
+    if (receiver->mark.kind != CheckedQuery::Kind::none)
+        mark_checked_query(receiver->mark);
 }
 
 extern "C" bool
@@ -163,12 +169,12 @@ execute(SPIPlanPtr plan, const SPIExecuteOptions &options, CachedQuery *cached)
 }  // namespace
 
 void
-init_receiver(RowReceiver *receiver, CheckedQuery::Kind kind,
+init_receiver(RowReceiver *receiver, const CheckedMark &mark,
               void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument)
 {
     receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_done,
                              occ_receiver_done, DestTuplestore};
-    receiver->kind = kind;
+    receiver->mark = mark;
     receiver->on_row = on_row;
     receiver->receiver = argument;
 }

@@ -32,12 +32,12 @@ struct QueryParameters {
 /* Takes the rows that a query returns; must copy what it keeps. */
 struct RowReceiver {
     DestReceiver destination; /* must come first */
-    CheckedQuery::Kind kind;
+    CheckedMark mark;
     void (*on_row)(void *receiver, TupleTableSlot *slot);
     void *receiver;
 };
 
-void init_receiver(RowReceiver *receiver, CheckedQuery::Kind kind,
+void init_receiver(RowReceiver *receiver, const CheckedMark &mark,
                    void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument);
 
 /*

@@ -25,6 +25,7 @@ struct Field {
 /* The state of reading, and what messages say of where it is. */
 struct Reading {
     Batch *batch;
+    MemoryContext per_value;
     const char *argument;
     Column *columns; /* by attnum - 1 */
     Field *fields;   /* those of the current element, at most one a column */
@@ -132,6 +133,8 @@ begin_reading(Batch *batch, const char *argument)
     Reading reading = {};
 
     reading.batch = batch;
+    reading.per_value =
+        AllocSetContextCreate(batch->context, "occ_lock value", ALLOCSET_SMALL_SIZES);
     reading.argument = argument;
     reading.columns = assign_roles(*batch);
     reading.fields = static_cast<Field *>(palloc0(fields));
@@ -178,8 +181,9 @@ read_fields(Reading *reading, JsonbContainer *object)
     }
 }
 
+/* What it takes to read a value can be much more than the value: it is given back at once. */
 Value
-read_field(Reading *reading, Field *field, JsonbContainer *object, int object_size)
+read_field(Reading *reading, Field *field)
 {
     Form_pg_attribute column =
         TupleDescAttr(reading->batch->target.descriptor(), field->attnum - 1);
@@ -188,7 +192,12 @@ read_field(Reading *reading, Field *field, JsonbContainer *object, int object_si
     reading->column = column;
     if (reader == nullptr)
         reader = make_reader(column);
-    const Value value = read_value(*reader, &field->value, object, object_size);
+    MemoryContext old = MemoryContextSwitchTo(reading->per_value);
+    Value value = read_value(*reader, &field->value);
+    MemoryContextSwitchTo(old);
+    if (!value.isnull)
+        value.datum = datumCopy(value.datum, column->attbyval, column->attlen);
+    MemoryContextReset(reading->per_value);
     reading->column = nullptr;
     return value;
 }
@@ -204,7 +213,7 @@ copy_values(const Value *values, int count)
 
 /* Read the values of an element's given columns, and find its shape. */
 void
-read_given(Reading *reading, JsonbContainer *object, int object_size, BatchRow *row, Shape *guess)
+read_given(Reading *reading, BatchRow *row, Shape *guess)
 {
     auto *given =
         static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (reading->field_count + 1)));
@@ -215,7 +224,7 @@ read_given(Reading *reading, JsonbContainer *object, int object_size, BatchRow *
         if (reading->columns[field->attnum - 1].role != Role::given)
             continue;
         given[count].column = TupleDescAttr(reading->batch->target.descriptor(), field->attnum - 1);
-        reading->given[count++] = read_field(reading, field, object, object_size);
+        reading->given[count++] = read_field(reading, field);
     }
     row->given = copy_values(reading->given, count);
     row->shape = shape_of(reading->batch, given, count, guess);
@@ -223,7 +232,7 @@ read_given(Reading *reading, JsonbContainer *object, int object_size, BatchRow *
 }
 
 void
-read_element(Reading *reading, JsonbContainer *object, int object_size, BatchRow *row, Shape *guess)
+read_element(Reading *reading, JsonbContainer *object, BatchRow *row, Shape *guess)
 {
     const Batch &batch = *reading->batch;
     auto *key = static_cast<Value *>(palloc(sizeof(Value) * batch.target.key_count));
@@ -235,9 +244,9 @@ read_element(Reading *reading, JsonbContainer *object, int object_size, BatchRow
         Field *field = &reading->fields[i];
         const Column &column = reading->columns[field->attnum - 1];
         if (column.role == Role::key)
-            key[column.place] = read_field(reading, field, object, object_size);
+            key[column.place] = read_field(reading, field);
         else if (column.role == Role::compared)
-            expected[column.place] = read_field(reading, field, object, object_size);
+            expected[column.place] = read_field(reading, field);
         else
             continue;
         missing--;
@@ -257,7 +266,7 @@ read_element(Reading *reading, JsonbContainer *object, int object_size, BatchRow
     row->version.isnull = true;
     row->shape = guess;
     if (batch.takes_values)
-        read_given(reading, object, object_size, row, guess);
+        read_given(reading, row, guess);
 }
 
 }  // namespace
@@ -295,14 +304,13 @@ read_rows(Batch *batch, Jsonb *elements)
                                reading.element, batch->argument),
                         errhint("Pass rows as to_jsonb() gives them, such as [{\"id\": 1, "
                                 "\"version\": 3}]."));
-            read_element(&reading, element.val.binary.data, element.val.binary.len, row, guess);
+            read_element(&reading, element.val.binary.data, row, guess);
             guess = row->shape;
         }
     }
     else {
         reading.element = 1;
-        read_element(&reading, &elements->root, VARSIZE(elements) - VARHDRSZ, &batch->rows[0],
-                     guess);
+        read_element(&reading, &elements->root, &batch->rows[0], guess);
     }
     error_context_stack = context.previous;
     sort_rows(batch);
@@ -323,7 +331,7 @@ read_changes(Batch *batch, Jsonb *changes)
         reading.columns[i].role = Role::given;
     error_context_stack = &context;
     read_fields(&reading, &changes->root);
-    read_given(&reading, &changes->root, VARSIZE(changes) - VARHDRSZ, &all, nullptr);
+    read_given(&reading, &all, nullptr);
     error_context_stack = context.previous;
     if (all.shape->given_count == 0)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -127,6 +127,50 @@ visible_to_user(const TableFindings &table, QueryDesc *query)
     return visible;
 }
 
+/*
+ * Does a query move rows, if it deletes where it has just updated?  An UPDATE
+ * does, and so does a MERGE that has no DELETE of its own.
+ */
+bool
+can_only_move(const QueryDesc *query)
+{
+    const PlannedStmt *statement = query->plannedstmt;
+    List *plans = lcons(statement->planTree, list_copy(statement->subplans));
+    ListCell *cell;
+
+    foreach (cell, plans) {
+        if (pg::merges_deletes(static_cast<Plan *>(lfirst(cell))))
+            return false;
+    }
+    return true;
+}
+
+/* Does what a query was excused for hold, now that it has come to its end? */
+bool
+holds(Excuse excuse, const QueryDesc *query)
+{
+    switch (excuse) {
+    case Excuse::none:
+        break;
+    case Excuse::referential:
+        return is_referential_action(query);
+    case Excuse::moving:
+        return query != nullptr && can_only_move(query);
+    }
+    return false;
+}
+
+/* Did a table see an unproven write that nothing excuses? */
+bool
+has_unexcused(const Unproven &unproven, const QueryDesc *query)
+{
+    for (const Excuse excuse : {Excuse::none, Excuse::referential, Excuse::moving}) {
+        if (unproven.found[static_cast<std::size_t>(excuse)] && !holds(excuse, query))
+            return true;
+    }
+    return false;
+}
+
 /* A kind of unproven write, and how it is reported. */
 struct UnprovenKind {
     Unproven TableFindings::*member;
@@ -143,14 +187,14 @@ constexpr UnprovenKind unproven_kinds[] = {
  * the first table where such a write is an error, or null.
  */
 const TableFindings *
-settle_unproven(const Findings &findings, const UnprovenKind &kind, bool referential)
+settle_unproven(const Findings &findings, const UnprovenKind &kind, const QueryDesc *query)
 {
     const TableFindings *error = nullptr;
     List *warned = NIL;
 
     for (const TableFindings *table = findings.tables; table != nullptr; table = table->next) {
         const Unproven &unproven = table->*kind.member;
-        if (!unproven.found || (unproven.maybe_referential && referential))
+        if (!has_unexcused(unproven, query))
             continue;
         if (!unproven.only_warns && table->enforce == Enforce::error)
             error = error == nullptr ? table : error;
@@ -169,7 +213,6 @@ settle_unproven(const Findings &findings, const UnprovenKind &kind, bool referen
 void
 settle(Findings *findings, QueryDesc *query)
 {
-    const bool referential = is_referential_action(query);
     const TableFindings *errors[std::size(unproven_kinds)];
 
     for (TableFindings *table = findings->tables; table != nullptr; table = table->next) {
@@ -177,7 +220,7 @@ settle(Findings *findings, QueryDesc *query)
             table->visible = visible_to_user(*table, query);
     }
     for (std::size_t i = 0; i < std::size(unproven_kinds); i++)
-        errors[i] = settle_unproven(*findings, unproven_kinds[i], referential);
+        errors[i] = settle_unproven(*findings, unproven_kinds[i], query);
     report_conflict(WARNING, *findings, Enforce::warn);
     report_conflict(ERROR, *findings, Enforce::error);
     for (std::size_t i = 0; i < std::size(unproven_kinds); i++) {

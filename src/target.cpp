@@ -22,6 +22,32 @@ raise_wrong_kind(Relation relation)
     pg_unreachable();
 }
 
+/* A rule would write to other tables than the one that was asked for. */
+void
+check_rules(Relation relation)
+{
+    const RuleLock *rules = relation->rd_rules;
+
+    for (int i = 0; rules != nullptr && i < rules->numLocks; i++) {
+        if (rules->rules[i]->event == CMD_UPDATE || rules->rules[i]->event == CMD_DELETE)
+            ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("table \"%s\" has a rule for %s", RelationGetRelationName(relation),
+                           rules->rules[i]->event == CMD_UPDATE ? "UPDATE" : "DELETE"),
+                    errhint("Use a trigger instead of the rule."), errtable(relation));
+    }
+}
+
+/* PostgreSQL asks for the right when it plans, and the plan may be another user's. */
+void
+check_schema(Relation relation)
+{
+    const Oid schema = RelationGetNamespace(relation);
+    const AclResult result = isAnyTempNamespace(schema) ? ACLCHECK_OK : pg::schema_usage(schema);
+
+    if (result != ACLCHECK_OK)
+        aclcheck_error(result, OBJECT_SCHEMA, get_namespace_name(schema));
+}
+
 void
 check_kind(Relation relation)
 {
@@ -42,10 +68,10 @@ check_kind(Relation relation)
 
 /* Fill in what the guard says.  Returns its option key. */
 std::string_view
-read_guard(Target *target, Oid guard_function, Needs needs)
+read_guard(Target *target, Needs needs)
 {
     Relation relation = target->relation;
-    const InstalledGuard installed = installed_guard(relation, guard_function);
+    const InstalledGuard installed = installed_guard(relation, target->guard_function);
 
     if (!installed.exists) {
         if (needs == Needs::guard)
@@ -58,15 +84,19 @@ read_guard(Target *target, Oid guard_function, Needs needs)
                     errtable(relation));
         return {};
     }
-    if (installed.enabled != TRIGGER_FIRES_ON_ORIGIN && installed.enabled != TRIGGER_FIRES_ALWAYS)
+    if (!installed.sees_updates)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("the guard of table \"%s\" is disabled", RelationGetRelationName(relation)),
+                errmsg("the guard of table \"%s\" does not fire on updates",
+                       RelationGetRelationName(relation)),
                 errdetail("Nothing would move the version of its rows."),
-                errhint("Enable trigger \"%s\".", NameStr(installed.name)), errtable(relation));
+                errhint("Enable trigger \"%s\", or guard the table with occ.enable(%s).",
+                        NameStr(installed.name), name_literal(target->relid())),
+                errtable(relation));
 
     const Options options = parse_options(installed.arguments.span());
     check_options(options, nullptr, nullptr);
     target->guarded = true;
+    target->has_ignore = !options.ignore.empty();
     target->policy = options.policy;
     target->version = find_version_column(relation, options.version_column);
     check_policy(relation, target->version, options.policy);
@@ -150,6 +180,14 @@ read_key(Target *target, std::string_view key_option)
     for (int i = 0; i < key.count; i++) {
         KeyPart *part = &target->key[i];
         part->column = TupleDescAttr(target->descriptor(), key.attnums[i] - 1);
+        if (key.attnums[i] == target->version.attnum)
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the version column of table \"%s\" is part of its key",
+                           RelationGetRelationName(target->relation)),
+                    errhint("Name the columns that tell rows apart: occ.enable(%s, key => "
+                            "'{...}').",
+                            name_literal(target->relid())),
+                    errtablecol(target->relation, key.attnums[i]));
         part->collation = part->column->attcollation;
         use_index_operators(part, target->relation, index);
     }
@@ -180,14 +218,37 @@ open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Needs need
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the relation is null"),
                 errhint("Name a table."));
 
+    const Oid relid = PG_GETARG_OID(argument);
+    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u does not exist", relid), errhint("Name a table."));
+
     Target target = {};
-    target.relation = open_table(PG_GETARG_OID(argument), lockmode);
+    target.relation = open_table(relid, lockmode);
     check_kind(target.relation);
-    const std::string_view key_option =
-        read_guard(&target, guard_function(fcinfo->flinfo->fn_oid), needs);
-    read_key(&target, key_option);
+    if (lockmode != RowShareLock)
+        check_rules(target.relation);
+    check_schema(target.relation);
+    target.columns = CreateTupleDescCopyConstr(RelationGetDescr(target.relation));
+    target.guard_function = guard_function(fcinfo->flinfo->fn_oid);
+    read_key(&target, read_guard(&target, needs));
     target.has_foreign_tables = finds_foreign_tables(target.relation);
     return target;
+}
+
+bool
+is_guarded_everywhere(const Target &target)
+{
+    bool everywhere = true;
+    ListCell *cell;
+
+    foreach (cell, find_all_inheritors(target.relid(), AccessShareLock, nullptr)) {
+        Relation relation = open_table(lfirst_oid(cell), NoLock);
+        const InstalledGuard installed = installed_guard(relation, target.guard_function);
+        everywhere = everywhere && installed.exists && installed.sees_updates;
+        relation_close(relation, NoLock);
+    }
+    return everywhere;
 }
 
 bool

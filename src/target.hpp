@@ -13,7 +13,7 @@ namespace occ {
 
 /* One column of the key, compared as the key's index compares it. */
 struct KeyPart {
-    Form_pg_attribute column; /* belongs to the open relation */
+    Form_pg_attribute column; /* belongs to Target::columns */
     Oid collation;
     Oid equality; /* operators */
     Oid less;
@@ -21,9 +21,12 @@ struct KeyPart {
 
 struct Target {
     Relation relation;
+    TupleDesc columns;       /* a copy: a relation that is open may still get another descriptor */
     bool has_foreign_tables; /* it is one, or some of its partitions or children are */
 
     bool guarded;
+    bool has_ignore;
+    Oid guard_function;
     Policy policy;
     VersionColumn version; /* attnum is invalid if the table has no guard */
     NameData version_column;
@@ -33,7 +36,7 @@ struct Target {
     KeyPart *key;
 
     Oid relid() const { return RelationGetRelid(relation); }
-    TupleDesc descriptor() const { return RelationGetDescr(relation); }
+    TupleDesc descriptor() const { return columns; }
 };
 
 /* What a set function needs of its table. */
@@ -45,10 +48,14 @@ enum class Needs : std::uint8_t {
 /*
  * Open and lock the table that a set function was called for; the lock is kept
  * until the transaction ends.  Errors: 22004 (null), 42P01 (not there), 42809
- * (a view), 42501 (system catalog), 55000 (no guard, a disabled one, no key),
- * 42883 (a key that cannot be compared).
+ * (a view), 42501 (system catalog, or no right to use the schema), 0A000 (a
+ * rule), 55000 (no guard, one that does not fire, no key, the version in the
+ * key), 42883 (a key that cannot be compared).
  */
 Target open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Needs needs);
+
+/* Do the table and all its partitions and children have a guard that fires on updates? */
+bool is_guarded_everywhere(const Target &target);
 
 /* Is changing these columns a change of the key, in the sense of row locks? */
 bool changes_key(const Target &target, const Bitmapset *columns);

@@ -3,6 +3,7 @@
 
 #include "batch.hpp"
 #include "batch_query.hpp"
+#include "settings.hpp"
 
 namespace occ {
 
@@ -12,6 +13,7 @@ namespace {
 struct Writing {
     Batch *batch;
     RowStatus done;
+    bool unmoved; /* some row came back with the version that was sent */
 };
 
 /* Sort the rows to write by their shape; within it they stay in the order of their keys. */
@@ -40,8 +42,13 @@ set_columns(const Shape &shape, GivenColumn *columns)
     return count;
 }
 
+/*
+ * The first statement sends the version that was verified, and the guard
+ * verifies it once more.  Later ones don't: triggers of the earlier ones may
+ * have moved it, and nobody else can.
+ */
 char *
-update_query(const Batch &batch, const GivenColumn *columns, int count, bool by_tid)
+update_query(const Batch &batch, const GivenColumn *columns, int count, bool is_first)
 {
     const Target &target = batch.target;
     const char *separator = "";
@@ -50,7 +57,9 @@ update_query(const Batch &batch, const GivenColumn *columns, int count, bool by_
     initStringInfo(&sql);
     appendStringInfo(&sql, "UPDATE %s AS t SET ", table_in_sql(batch));
     if (target.guarded) {
-        appendStringInfo(&sql, "%s = i.version", quote_identifier(NameStr(target.version_column)));
+        const char *version = quote_identifier(NameStr(target.version_column));
+        appendStringInfo(&sql, "%s = %s.%s", version, is_first ? "i" : "t",
+                         is_first ? "version" : version);
         separator = ", ";
     }
     for (int i = 0; i < count; i++) {
@@ -60,7 +69,7 @@ update_query(const Batch &batch, const GivenColumn *columns, int count, bool by_
     }
     appendStringInfo(&sql, " FROM occ_rows AS i%s WHERE ",
                      batch.all_given != nullptr && count > 0 ? ", occ_changes AS c" : "");
-    append_row_condition(&sql, batch, by_tid);
+    append_row_condition(&sql, batch, is_first && batch.by_tid);
     appendStringInfoString(&sql, " RETURNING i.number");
     if (target.guarded)
         appendStringInfo(&sql, ", t.%s", quote_identifier(NameStr(target.version_column)));
@@ -68,85 +77,65 @@ update_query(const Batch &batch, const GivenColumn *columns, int count, bool by_
 }
 
 char *
-delete_query(const Batch &batch, bool by_tid)
+delete_query(const Batch &batch, bool is_first)
 {
     StringInfoData sql;
 
     initStringInfo(&sql);
     appendStringInfo(&sql, "DELETE FROM %s AS t USING occ_rows AS i WHERE ", table_in_sql(batch));
-    append_row_condition(&sql, batch, by_tid);
+    append_row_condition(&sql, batch, is_first && batch.by_tid);
     appendStringInfoString(&sql, " RETURNING i.number");
     return sql.data;
 }
 
-/* Take the version that a query returns as its second column. */
-void
-take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot)
+/* Is the version that comes back the one that was sent?  Then no guard has moved it. */
+bool
+is_unmoved(const Batch &batch, const BatchRow &row, const Value &sent)
 {
-    Form_pg_attribute column = TupleDescAttr(slot->tts_tupleDescriptor, 1);
-    MemoryContext old = MemoryContextSwitchTo(batch.context);
+    const Form_pg_attribute column =
+        TupleDescAttr(batch.target.descriptor(), batch.target.version.attnum - 1);
 
-    row->version.isnull = slot->tts_isnull[1];
-    if (!row->version.isnull)
-        row->version.datum = datumCopy(slot->tts_values[1], column->attbyval, column->attlen);
-    MemoryContextSwitchTo(old);
+    if (row.version.isnull || sent.isnull)
+        return row.version.isnull && sent.isnull;
+    return datum_image_eq(row.version.datum, sent.datum, column->attbyval, column->attlen);
 }
 
 extern "C" void
 occ_take_written_row(void *argument, TupleTableSlot *slot)
 {
-    const auto *writing = static_cast<Writing *>(argument);
+    auto *writing = static_cast<Writing *>(argument);
     const Batch &batch = *writing->batch;
 
     slot_getallattrs(slot);
     BatchRow *row = &batch.rows[DatumGetInt64(slot->tts_values[0])];
+    const Value sent = row->version;
     row->status = writing->done;
     row->version.isnull = true;
-    if (slot->tts_tupleDescriptor->natts > 1)
+    if (slot->tts_tupleDescriptor->natts > 1) {
         take_version(batch, row, slot);
+        writing->unmoved = writing->unmoved || is_unmoved(batch, *row, sent);
+    }
 }
 
 /*
- * Has the table triggers that run after what the query returns, and may write
- * to the same rows again?  Those of foreign keys do not.
+ * A version that has not moved lets the next stale write pass.  It may stay
+ * where it is if nothing but ignored columns changed, but then all tables of
+ * the tree must have their guard.
  */
-bool
-has_after_triggers(Relation relation)
-{
-    const TriggerDesc *triggers = relation->trigdesc;
-
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-        const Trigger &trigger = triggers->triggers[i];
-        if (!trigger.tgisinternal && TRIGGER_FOR_AFTER(trigger.tgtype) &&
-            TRIGGER_FOR_UPDATE(trigger.tgtype))
-            return true;
-    }
-    return false;
-}
-
-extern "C" void
-occ_take_version(void *argument, TupleTableSlot *slot)
-{
-    const auto *batch = static_cast<Batch *>(argument);
-
-    slot_getallattrs(slot);
-    take_version(*batch, &batch->rows[DatumGetInt64(slot->tts_values[0])], slot);
-}
-
-/* Read the versions of the rows of a shape again, after all triggers. */
 void
-read_versions(Batch *batch, const RowsRelation &rows, const QueryParameters &parameters)
+refuse_unmoved(const Target &target, Write write)
 {
-    StringInfoData sql;
-    RowReceiver receiver;
-
-    initStringInfo(&sql);
-    appendStringInfo(&sql, "SELECT i.number, t.%s FROM occ_rows AS i JOIN %s AS t ON ",
-                     quote_identifier(NameStr(batch->target.version_column)), table_in_sql(*batch));
-    append_key_condition(&sql, *batch);
-    init_receiver(&receiver, CheckedQuery::Kind::none, occ_take_version, batch);
-    const NamedRows inputs[] = {rows.named()};
-    run_prepared(sql.data, inputs, parameters, &receiver);
+    if (settings::bypass || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+        (write == Write::update && target.has_ignore && is_guarded_everywhere(target)))
+        return;
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("a row of \"%s\" was updated, and its version has not moved",
+                   RelationGetRelationName(target.relation)),
+            errdetail("No guard has fired for the row, or a later trigger has put its version "
+                      "back."),
+            errhint("Call occ.enable(%s) to guard the table with all its partitions and children.",
+                    name_literal(target.relid())),
+            errtable(target.relation));
 }
 
 /* The one row of occ_changes: what all rows are set to. */
@@ -194,21 +183,23 @@ write_shape(Batch *batch, const Shape &shape, Write write)
         static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
     auto *added = static_cast<Value *>(palloc(sizeof(Value) * (shape.given_count + 2)));
     const int set_count = set_columns(shape, columns);
-    Writing writing = {batch, write == Write::remove ? RowStatus::deleted : RowStatus::updated};
+    Writing writing = {batch, write == Write::remove ? RowStatus::deleted : RowStatus::updated,
+                       false};
     const bool sets_version = write != Write::remove && target.guarded;
     const bool sets_own_values = batch->all_given == nullptr; /* each row has its own */
-    /* Triggers of what was written before may have moved a row. */
-    const bool by_tid = batch->by_tid && &shape == first_shape(*batch);
+    const bool is_first = &shape == first_shape(*batch);
+    const bool by_tid = is_first && batch->by_tid;
+    const bool sends_version = is_first && sets_version;
     RowReceiver receiver;
     std::uint64_t count = 0;
 
     if (write != Write::remove && !sets_version && set_count == 0)
         return; /* nothing is given but columns that can't be set */
 
-    RowsRelation rows(*batch, int{by_tid} + int{sets_version} + (sets_own_values ? set_count : 0));
+    RowsRelation rows(*batch, int{by_tid} + int{sends_version} + (sets_own_values ? set_count : 0));
     if (by_tid)
         rows.describe_column("tid", TIDOID, -1, InvalidOid);
-    if (sets_version)
+    if (sends_version)
         rows.describe_column("version", target.version.type, target.version.typmod, InvalidOid);
     for (int i = 0; i < set_count && sets_own_values; i++)
         rows.describe_column(psprintf("c%d", i + 1), columns[i].column->atttypid,
@@ -218,34 +209,35 @@ write_shape(Batch *batch, const Shape &shape, Write write)
         CHECK_FOR_INTERRUPTS();
         if (by_tid)
             added[place++] = {PointerGetDatum(&row->tid), false};
-        if (sets_version)
+        if (sends_version)
             added[place++] = row->version;
         for (int i = 0; i < shape.given_count && sets_own_values; i++) {
             if (shape.given[i].frozen < 0)
                 added[place++] = row->given[i];
         }
-        rows.add_row(static_cast<std::uint64_t>(row - batch->rows), *row, added);
+        rows.add_row(static_cast<std::uint64_t>(row - batch->rows), row->key, added);
         count++;
     }
 
     const BatchRow *next = shape.rows;
-    const QueryParameters parameters = key_parameters(*batch, count, [&]() {
+    const QueryParameters parameters = key_parameters(*batch, count, [&]() -> const Value * {
         const BatchRow *row = next;
         next = row != nullptr ? row->next_of_shape : nullptr;
-        return row;
+        return row != nullptr ? row->key : nullptr;
     });
     init_receiver(&receiver,
-                  write == Write::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write,
+                  {write == Write::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write,
+                   target.relid(), target.version_column},
                   occ_take_written_row, &writing);
     NamedRows inputs[2] = {rows.named()};
     std::size_t input_count = 1;
     if (!sets_own_values && set_count > 0)
         inputs[input_count++] = changes_relation(*batch, shape, set_count);
-    run_prepared(write == Write::remove ? delete_query(*batch, by_tid)
-                                        : update_query(*batch, columns, set_count, by_tid),
+    run_prepared(write == Write::remove ? delete_query(*batch, is_first)
+                                        : update_query(*batch, columns, set_count, is_first),
                  {inputs, input_count}, parameters, &receiver);
-    if (sets_version && has_after_triggers(target.relation))
-        read_versions(batch, rows, parameters);
+    if (writing.unmoved)
+        refuse_unmoved(target, write);
     for (std::size_t i = 0; i < input_count; i++)
         tuplestore_end(inputs[i].rows);
 }
@@ -298,6 +290,8 @@ write_rows(Batch *batch, Write write)
         if (shape->rows != nullptr)
             write_shape(batch, *shape, write);
     }
+    if (batch->target.guarded)
+        read_versions(batch, write);
     const bool complete = write != Write::remove || !find_undeletable(batch);
     MemoryContextSwitchTo(old);
     return complete;
