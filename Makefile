@@ -41,6 +41,7 @@ REGRESS = \
 
 ISOLATION = \
 	delete \
+	delete_checked \
 	enable \
 	enforce_warn \
 	first_writer_rolls_back \
@@ -49,12 +50,19 @@ ISOLATION = \
 	ignored_columns \
 	key_change \
 	merge \
+	order_cancelled_twice \
 	orm \
 	partitions \
 	reevaluation \
 	retry \
 	savepoints \
 	select_for_update \
+	set_beside_locks \
+	set_check \
+	set_compare_and_set \
+	set_deadlock_free \
+	set_lock_strength \
+	set_update \
 	several_rows \
 	strict \
 	three_writers \

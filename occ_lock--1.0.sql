@@ -116,7 +116,7 @@ CREATE FUNCTION occ.check(relation regclass, expected jsonb, lock text DEFAULT '
     AS 'MODULE_PATHNAME', 'occ_check';
 
 COMMENT ON FUNCTION occ.check(regclass, jsonb, text) IS
-    'lock rows, and raise a conflict unless they are as they were read';
+    'lock rows, and verify that they are as they were read';
 
 CREATE FUNCTION occ.update(relation regclass, rows jsonb, on_conflict text DEFAULT 'error')
     RETURNS TABLE (key jsonb, status text, version text)

@@ -108,6 +108,7 @@ MERGE INTO part USING (VALUES (5, 1), (5, 2)) AS v (id, n) ON part.id = v.id WHE
 MERGE INTO part USING (VALUES (6)) AS v (id) ON part.id = v.id WHEN MATCHED AND v.id = 6 THEN UPDATE SET region = 'b' WHEN MATCHED THEN DELETE;
 MERGE INTO part USING (VALUES (6)) AS v (id) ON part.id = v.id WHEN MATCHED THEN UPDATE SET region = 'b';
 DROP TRIGGER leave_out ON part_a;
+MERGE INTO part USING (VALUES (5), (6)) AS v (id) ON part.id = v.id WHEN MATCHED AND v.id = 5 THEN UPDATE SET region = 'b' WHEN MATCHED AND v.id = 77 THEN DELETE;
 DROP FUNCTION leave_out;
 SELECT tableoid::regclass, * FROM part ORDER BY id;
 SELECT status FROM occ.delete('part', (SELECT jsonb_agg(to_jsonb(part)) FROM part));
@@ -145,6 +146,10 @@ UPDATE t SET version = 7;
 DROP TRIGGER g ON t;
 CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION occ.guard('version', 'deletes=checked');
 UPDATE t SET version = 7;
+DROP TRIGGER g ON t;
+CREATE TRIGGER g BEFORE UPDATE OF id OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION occ.guard('version', 'deletes=checked');
+UPDATE t SET id = id;
+DELETE FROM t;
 DROP TRIGGER g ON t;
 CREATE TRIGGER _occ_guard BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION occ.guard('version', 'deletes=checked');
 SELECT occ.enable('t', deletes => 'checked');

@@ -140,7 +140,7 @@ void sort_rows(Batch *batch);
  */
 void lock_rows(Batch *batch, RowLock lock);
 
-/* The lock that writing what is given needs from the start. */
+/* The lock that setting what is given, and the version, needs from the start. */
 RowLock lock_for_update(const Batch &batch);
 
 /*

@@ -261,21 +261,26 @@ guard_update(const TriggerData *trigger, GuardState *guard)
 /*
  * Let a delete through or not, where deletes are checked.  A row that moves to
  * another partition is deleted here as well, and nothing says so, but this
- * trigger has just passed its update.  In a MERGE it may be another action on
- * a row that a later trigger has left as it was; the query's end tells.
+ * trigger has just passed its update.  If a later trigger may have kept that
+ * update from happening, it can also be the next action of a MERGE on the same
+ * row; the query's end tells.
  */
 HeapTuple
 guard_delete(const TriggerData *trigger, const GuardState &guard)
 {
     HeapTuple row = trigger->tg_trigtuple;
-    const bool moves = ItemPointerIsValid(&guard.passed) &&
-                       ItemPointerEquals(const_cast<ItemPointer>(&guard.passed), &row->t_self);
-    const Excuse excuse = moves                     ? Excuse::moving
-                          : InNoForceRLSOperation() ? Excuse::referential
-                                                    : Excuse::none;
 
     if (guard.policy.deletes == Deletes::allow || guard.checked)
         return row;
+
+    const bool was_passed = ItemPointerIsValid(&guard.passed) &&
+                            ItemPointerEquals(const_cast<ItemPointer>(&guard.passed), &row->t_self);
+    if (was_passed && guard.has_the_last_word)
+        return row;
+
+    const Excuse excuse = was_passed                ? Excuse::moving
+                          : InNoForceRLSOperation() ? Excuse::referential
+                                                    : Excuse::none;
     if (excuse == Excuse::none && guard.policy.enforce == Enforce::error)
         report_unchecked_delete(ERROR, table_name(trigger, guard.version));
     record_unproven(trigger, guard.version, guard.policy.enforce, false, excuse);

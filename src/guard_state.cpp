@@ -12,20 +12,24 @@ namespace {
 
 /*
  * Deletes can only be checked by a trigger that fires on them, and that one
- * must see updates.  Who makes a trigger by hand may leave the deletes out of
- * a preset, but not ask for them and leave them out.
+ * must see all updates, or it would not know a row that moves.  Who makes a
+ * trigger by hand may leave the deletes out of a preset, but not ask for them
+ * and leave them out.
  */
 void
 check_events(const TriggerData *trigger, const Options &options)
 {
     const int16 type = trigger->tg_trigger->tgtype;
+    const bool sees_deletes = TRIGGER_FOR_DELETE(type) != 0;
 
-    if (TRIGGER_FOR_UPDATE(type) && (TRIGGER_FOR_DELETE(type) || !options.deletes_given ||
-                                     options.policy.deletes == Deletes::allow))
+    if (TRIGGER_FOR_UPDATE(type) &&
+        (options.policy.deletes == Deletes::allow ||
+         (sees_deletes ? trigger->tg_trigger->tgnattr == 0 : !options.deletes_given)))
         return;
     ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
             errmsg(TRIGGER_FOR_UPDATE(type)
-                       ? "occ.guard() with deletes=checked must be fired BEFORE UPDATE OR DELETE"
+                       ? "occ.guard() with deletes=checked must be fired BEFORE UPDATE OR DELETE, "
+                         "without a list of columns"
                        : "occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW"),
             errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
                       trigger->tg_trigger->tgname, RelationGetRelationName(trigger->tg_relation)),
@@ -44,6 +48,20 @@ check_only_guard(const TriggerData *trigger)
             other.tgoid != trigger->tg_trigger->tgoid && is_before_update_row(other))
             raise_two_guards(trigger->tg_relation, trigger->tg_trigger->tgname, other.tgname);
     }
+}
+
+/* Is the guard the last BEFORE trigger on updates?  The list is in the order of firing. */
+bool
+is_last(const TriggerData *trigger)
+{
+    const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+
+    for (int i = triggers->numtriggers - 1; i >= 0; i--) {
+        const Trigger &last = triggers->triggers[i];
+        if (is_before_update_row(last))
+            return last.tgoid == trigger->tg_trigger->tgoid;
+    }
+    return true;
 }
 
 /* With ignore: the columns whose change counts, all but the ignored ones. */
@@ -119,6 +137,7 @@ prepare_guard(FunctionCallInfo fcinfo, const TriggerData *trigger)
         if (checked == CheckedQuery::Kind::touch)
             guard->compared = nullptr;
     }
+    guard->has_the_last_word = is_last(trigger);
     ItemPointerSetInvalid(&guard->passed);
     MemoryContextSwitchTo(old);
 

@@ -31,8 +31,8 @@ struct GuardState {
     bool named;           /* the SET list names the version column; known once seen_update is set */
     int compared_count;   /* columns whose change counts; without ignore, 0 */
     AttrNumber *compared; /* without ignore, null */
-    ItemPointerData
-        passed; /* the row of a partition that was passed last, if deletes are checked */
+    bool has_the_last_word; /* no later BEFORE trigger can keep an update from happening */
+    ItemPointerData passed; /* the row that was passed last, if it may move (deletes checked) */
 };
 
 /* Does the guard handle that event? */

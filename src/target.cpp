@@ -209,6 +209,47 @@ finds_foreign_tables(Relation relation)
     return false;
 }
 
+/*
+ * Does a column that is generated from changed ones belong to the key?  Where
+ * BEFORE triggers may change anything, PostgreSQL takes all of them for changed.
+ */
+bool
+changes_generated_key(Relation relation, const Bitmapset *changed, const Bitmapset *key)
+{
+    TupleDesc descriptor = RelationGetDescr(relation);
+    const bool any = relation->trigdesc != nullptr && relation->trigdesc->trig_update_before_row;
+    bool changes = false;
+
+    for (int i = 0; i < descriptor->natts && !changes; i++) {
+        const AttrNumber attnum = TupleDescAttr(descriptor, i)->attnum;
+        Bitmapset *sources = nullptr;
+        if (TupleDescAttr(descriptor, i)->attgenerated == '\0' ||
+            !bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, key))
+            continue;
+        pull_varattnos(build_column_default(relation, attnum), 1, &sources);
+        changes = any || bms_overlap(sources, changed);
+    }
+    return changes;
+}
+
+/* The same question for one table of a tree, whose columns may have other numbers. */
+bool
+changes_key_of(Relation relation, TupleDesc named, const Bitmapset *columns)
+{
+    Bitmapset *key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_KEY);
+    Bitmapset *changed = nullptr;
+    int column = -1;
+
+    while ((column = bms_next_member(columns, column)) >= 0) {
+        const AttrNumber attnum = find_column(RelationGetDescr(relation),
+                                              NameStr(TupleDescAttr(named, column - 1)->attname));
+        changed = bms_add_member(changed, attnum - FirstLowInvalidHeapAttributeNumber);
+    }
+    return bms_overlap(changed, key) || changes_generated_key(relation, changed, key) ||
+           (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+            has_partition_attrs(relation, changed, nullptr));
+}
+
 }  // namespace
 
 Target
@@ -254,16 +295,17 @@ is_guarded_everywhere(const Target &target)
 bool
 changes_key(const Target &target, const Bitmapset *columns)
 {
-    Bitmapset *attnums = nullptr;
-    bool *is_expression = nullptr;
-    int attnum = -1;
+    bool changes = changes_key_of(target.relation, target.columns, columns);
+    ListCell *cell;
 
-    while ((attnum = bms_next_member(columns, attnum)) >= 0)
-        attnums = bms_add_member(attnums, attnum - FirstLowInvalidHeapAttributeNumber);
-    return bms_overlap(attnums,
-                       RelationGetIndexAttrBitmap(target.relation, INDEX_ATTR_BITMAP_KEY)) ||
-           (target.relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
-            has_partition_attrs(target.relation, attnums, is_expression));
+    if (changes || !target.relation->rd_rel->relhassubclass)
+        return changes;
+    foreach (cell, find_all_inheritors(target.relid(), AccessShareLock, nullptr)) {
+        Relation relation = open_table(lfirst_oid(cell), NoLock);
+        changes = changes || changes_key_of(relation, target.columns, columns);
+        relation_close(relation, NoLock);
+    }
+    return changes;
 }
 
 }  // namespace occ

@@ -57,7 +57,10 @@ Target open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Nee
 /* Do the table and all its partitions and children have a guard that fires on updates? */
 bool is_guarded_everywhere(const Target &target);
 
-/* Is changing these columns a change of the key, in the sense of row locks? */
+/*
+ * Is setting these columns a change of the key, in the sense of row locks: of a
+ * column of a unique index or of a partition key, in any table of the tree?
+ */
 bool changes_key(const Target &target, const Bitmapset *columns);
 
 }  // namespace occ

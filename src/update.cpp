@@ -79,7 +79,7 @@ occ_touch(PG_FUNCTION_ARGS)
     Batch *batch = begin_batch(fcinfo, "expected", RowExclusiveLock, nullptr);
 
     read_rows(batch, expected);
-    lock_rows(batch, RowLock::no_key_update);
+    lock_rows(batch, lock_for_update(*batch));
     refuse_conflicts(batch, on_conflict, true);
     write_rows(batch, Write::touch);
     return return_rows(fcinfo, batch);

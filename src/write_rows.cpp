@@ -271,6 +271,8 @@ lock_for_update(const Batch &batch)
 {
     Bitmapset *columns = nullptr;
 
+    if (batch.target.guarded)
+        columns = bms_make_singleton(batch.target.version.attnum);
     for (const Shape *shape = batch.shapes; shape != nullptr; shape = shape->next) {
         for (int i = 0; i < shape->given_count; i++) {
             if (shape->given[i].frozen < 0)
