@@ -4,6 +4,8 @@ CREATE EXTENSION citext;
 CREATE TYPE colour AS ENUM ('red', 'green');
 CREATE TYPE pair AS (a numeric, b text[]);
 CREATE DOMAIN sku AS varchar(9) CHECK (VALUE ~ '^[a-z]');
+CREATE DOMAIN code AS char(5);
+CREATE DOMAIN flags AS bit(3);
 CREATE TABLE every (
     id bigint PRIMARY KEY,
     s smallint, b boolean, r real, d double precision, n numeric, n2 numeric(40,10), t text, v varchar(30), c char(5),
@@ -96,7 +98,7 @@ END $$;
 SELECT k.type, w.* FROM (VALUES
     ('smallint', '2', '10', '02'), ('bigint', '9007199254740993', '-1', '9007199254740993'), ('numeric', '1.50', '2', '1.5'),
     ('text', E'quote " and\nnewline', '', E'quote " and\nnewline'), ('varchar(5)', 'b', 'a', 'b'), ('char(4)', 'b', 'a', 'b  '), ('name', 'n', 'm', 'n'),
-    ('text COLLATE caseless', 'Straße', 'b', 'STRAßE'), ('citext', 'Abc', 'b', 'aBC'), ('sku', 'abc', 'b', 'abc'), ('colour', 'green', 'red', 'green'),
+    ('text COLLATE caseless', 'Straße', 'b', 'STRAßE'), ('citext', 'Abc', 'b', 'aBC'), ('sku', 'abc', 'b', 'abc'), ('code', 'a1', 'a2', 'a1 '), ('flags', '101', '100', '101'), ('colour', 'green', 'red', 'green'),
     ('uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '00000000-0000-0000-0000-000000000000', '{A0EEBC999C0B4EF8BB6D6BB9BD380A11}'),
     ('date', '2026-01-02', '2026-01-01', '20260102'), ('timestamptz', '2026-01-01 00:00:00.123456+00', 'infinity', '2026-01-01 01:00:00.123456+01'),
     ('double precision', '0.1', 'NaN', '0.1'), ('boolean', 'true', 'false', 'yes'), ('bytea', '\x00ff', '\x', '\x00FF'), ('inet', '10.0.0.1', '::1', '10.0.0.1'),
@@ -105,5 +107,5 @@ SELECT k.type, w.* FROM (VALUES
 DROP FUNCTION with_key;
 DROP COLLATION caseless;
 DROP TYPE colour, pair;
-DROP DOMAIN sku;
+DROP DOMAIN sku, code, flags;
 DROP EXTENSION citext;

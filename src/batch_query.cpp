@@ -29,6 +29,13 @@ qualified_collation(Oid collation)
     return name;
 }
 
+/* A type without a length.  format_type_be() makes char(1) of it where it is bpchar. */
+char *
+type_in_sql(Oid type)
+{
+    return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
 char *
 qualified_operator(Oid operator_oid)
 {
@@ -110,7 +117,7 @@ append_key_condition(StringInfo sql, const Batch &batch)
         if (base == part.column->atttypid)
             generate_operator_clause(sql, column, base, part.equality, value, base);
         else { /* a domain over an enum does not match anyenum */
-            const char *type = format_type_be_qualified(base);
+            const char *type = type_in_sql(base);
             generate_operator_clause(sql, psprintf("(%s)::%s", column, type), base, part.equality,
                                      psprintf("(%s)::%s", value, type), base);
         }
@@ -118,8 +125,7 @@ append_key_condition(StringInfo sql, const Batch &batch)
         const Oid array = key_array_type(batch, part);
         if (OidIsValid(array))
             appendStringInfo(sql, " AND %s %s ANY ($%d::%s)", column,
-                             qualified_operator(part.equality), ++parameter,
-                             format_type_be_qualified(array));
+                             qualified_operator(part.equality), ++parameter, type_in_sql(array));
     }
 }
 
@@ -137,9 +143,15 @@ key_array_type(const Batch &batch, const KeyPart &part)
 {
     const bool own_collation =
         OidIsValid(part.collation) && part.collation != part.column->attcollation;
+    Oid left;
+    Oid right;
 
-    return batch.target.has_foreign_tables && !own_collation ? get_array_type(part.column->atttypid)
-                                                             : InvalidOid;
+    if (!batch.target.has_foreign_tables || own_collation)
+        return InvalidOid;
+
+    /* The operator's own type, text for varchar: a cast would not be sent to the other server. */
+    op_input_types(part.equality, &left, &right);
+    return get_array_type(IsPolymorphicType(right) ? getBaseType(part.column->atttypid) : right);
 }
 
 char *

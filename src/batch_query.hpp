@@ -90,7 +90,7 @@ key_parameters(const Batch &batch, std::uint64_t count, const Next &next)
             continue;
         parameters.types[parameters.count] = type;
         parameters.values[parameters.count++] = PointerGetDatum(
-            construct_array(columns[i], static_cast<int>(filled), part.column->atttypid,
+            construct_array(columns[i], static_cast<int>(filled), get_element_type(type),
                             part.column->attlen, part.column->attbyval, part.column->attalign));
     }
     return parameters;
