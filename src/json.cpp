@@ -115,7 +115,9 @@ json_of(Datum value, Oid type, bool isnull)
 
     initStringInfo(&json);
     append_json(&json, value, type, isnull);
-    return json.data;
+    char *copy = pstrdup(json.data); /* a list may hold many, and the buffer is large */
+    pfree(json.data);
+    return copy;
 }
 
 JsonbValue

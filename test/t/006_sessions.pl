@@ -132,7 +132,7 @@ foreach my $user ('superuser', 'repair')
     $offset = -s $node->logfile;
     run_sql($session, "BEGIN; $update $update SAVEPOINT s; $update ROLLBACK TO s; $update COMMIT;");
     is(logged($offset, 'LOG:  occ_lock.bypass is on'), 1, '... and only one');
-    is(logged($offset, qq{DETAIL:  User ".*" updates "product"}), 1, '... that says who and where');
+    is(logged($offset, qq{DETAIL:  User ".*" writes to "product"}), 1, '... that says who and where');
     like(run_sql($session, "RESET occ_lock.bypass; $update $update"), qr/^2\n.*conflict/s, '... until it is off');
     is(logged($offset, 'LOG:  occ_lock.bypass is on'), 1, '... which logs nothing');
     $session->quit;
