@@ -92,7 +92,7 @@ is( $subscriber->safe_psql(
     join("\n", '1|changed|3', '1|changed|8', '1|changed|10', '2|changed|8', '3|new|8', '2|no version|7'),
     '... as they should be');
 
-$publisher->safe_psql('postgres', 'DELETE FROM twice WHERE id = 3');
+$publisher->safe_psql('postgres', q{SELECT occ.delete('twice', to_jsonb(twice)) FROM twice WHERE id = 3});
 caught_up('a delete');
 
 # The subscriber's own clients are checked, against what has arrived.
