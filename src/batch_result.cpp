@@ -42,9 +42,7 @@ describe_target(const Batch &batch)
     auto *table = static_cast<TableFindings *>(palloc0(sizeof(TableFindings)));
 
     table->relid = target.relid();
-    table->name.root = root_of(target.relation);
-    table->name.schema = get_namespace_name_or_temp(get_rel_namespace(table->name.root));
-    table->name.table = get_rel_name(table->name.root);
+    table->name = table_name(target.relation);
     if (!batch.by_lock_fields) {
         table->name.version_column = target.version_column;
         table->name.trigger = target.trigger;

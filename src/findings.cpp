@@ -225,13 +225,21 @@ copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
 }  // namespace
 
 TableName
-table_name(const TriggerData *trigger, const VersionColumn &version)
+table_name(Relation relation)
 {
     TableName name = {};
 
-    name.root = root_of(trigger->tg_relation);
+    name.root = root_of(relation);
     name.schema = get_namespace_name_or_temp(get_rel_namespace(name.root));
     name.table = get_rel_name(name.root);
+    return name;
+}
+
+TableName
+table_name(const TriggerData *trigger, const VersionColumn &version)
+{
+    TableName name = table_name(trigger->tg_relation);
+
     name.version_column =
         TupleDescAttr(RelationGetDescr(trigger->tg_relation), version.attnum - 1)->attname;
     namestrcpy(&name.trigger, trigger->tg_trigger->tgname);

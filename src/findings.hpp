@@ -117,7 +117,10 @@ struct Refusal {
     bool stated_next;
 };
 
-/* How errors name the table that a trigger fired on; allocated in the current context. */
+/* How errors name a table, without what was compared; allocated in the current context. */
+TableName table_name(Relation relation);
+
+/* How errors name the table that a trigger fired on. */
 TableName table_name(const TriggerData *trigger, const VersionColumn &version);
 
 /* Count a stale row, and list it unless it is listed already or the list is full. */

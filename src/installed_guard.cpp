@@ -49,8 +49,7 @@ check_may_guard(Oid relid)
         form->relpersistence == RELPERSISTENCE_TEMP && isOtherTempNamespace(form->relnamespace);
     ReleaseSysCache(tuple);
 
-    if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
-        relkind != RELKIND_FOREIGN_TABLE)
+    if (!is_table(relkind))
         raise_wrong_kind(relid, name, relkind);
     if (is_system)
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -84,6 +84,14 @@ Oid find_unique_index(Oid relid, const Key &key);
 /* The names in an array literal as columns of the relation.  Error: 42703. */
 Bitmapset *find_columns(Relation relation, std::string_view literal, const char *option);
 
+/* Does a relation of that kind hold rows that can be guarded? */
+constexpr bool
+is_table(char relkind)
+{
+    return relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE ||
+           relkind == RELKIND_FOREIGN_TABLE;
+}
+
 /* The partitioned table at the top of a partition's tree, else the relation itself. */
 Oid root_of(Relation relation);
 

@@ -8,20 +8,6 @@ namespace occ {
 
 namespace {
 
-[[noreturn]] void
-raise_wrong_kind(Relation relation)
-{
-    const char relkind = relation->rd_rel->relkind;
-    const bool is_view = relkind == RELKIND_VIEW || relkind == RELKIND_MATVIEW;
-
-    ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
-            errmsg("\"%s\" is not a table", RelationGetRelationName(relation)),
-            errhint(is_view ? "Name the table that the view reads."
-                            : "Name a table, a partitioned table or a foreign table."),
-            errtable(relation));
-    pg_unreachable();
-}
-
 /* A rule would write to other tables than the one that was asked for. */
 void
 check_rules(Relation relation)
@@ -51,14 +37,15 @@ check_schema(Relation relation)
 void
 check_kind(Relation relation)
 {
-    switch (relation->rd_rel->relkind) {
-    case RELKIND_RELATION:
-    case RELKIND_PARTITIONED_TABLE:
-    case RELKIND_FOREIGN_TABLE:
-        break;
-    default:
-        raise_wrong_kind(relation);
-    }
+    const char relkind = relation->rd_rel->relkind;
+    const bool is_view = relkind == RELKIND_VIEW || relkind == RELKIND_MATVIEW;
+
+    if (!is_table(relkind))
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("\"%s\" is not a table", RelationGetRelationName(relation)),
+                errhint(is_view ? "Name the table that the view reads."
+                                : "Name a table, a partitioned table or a foreign table."),
+                errtable(relation));
     if (IsSystemRelation(relation))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("permission denied: \"%s\" is a system catalog",
