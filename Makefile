@@ -61,6 +61,7 @@ ISOLATION = \
 	set_check \
 	set_compare_and_set \
 	set_deadlock_free \
+	set_identity \
 	set_lock_strength \
 	set_update \
 	several_rows \

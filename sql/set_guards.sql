@@ -38,6 +38,14 @@ ALTER TABLE part_1 DISABLE TRIGGER USER;
 SELECT twice('occ.update(''part'', ''{"id":1,"version":1,"a":1}'')');
 SELECT twice('occ.update(''part_1'', ''{"id":1,"version":1,"a":1}'')');
 SELECT * FROM part;
+-- With ignore, only the row's own table must have its guard.
+ALTER TABLE part_1 ENABLE TRIGGER USER;
+CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (100) TO (200);
+INSERT INTO part VALUES (100);
+SELECT occ.enable('part', ignore => '{a}');
+ALTER TABLE part_2 DISABLE TRIGGER USER;
+SELECT * FROM occ.update('part', '{"id":1,"version":1,"a":1}');
+SELECT * FROM occ.update('part', '{"id":100,"version":1,"a":1}');
 DROP TABLE part;
 -- Guards made by hand that do not fire, or not always.
 CREATE TABLE t (id int PRIMARY KEY, a int, version bigint NOT NULL DEFAULT 1);
@@ -49,6 +57,18 @@ CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (NEW.a IS DISTINCT FROM OL
 SELECT twice('occ.touch(''t'', ''{"id":1,"version":1}'')');
 SELECT twice('occ.update(''t'', ''{"id":1,"version":1,"a":1}'')');
 DROP TRIGGER g ON t;
+-- An earlier trigger that moves the version states it, by the table's own rules.
+SELECT occ.enable('t');
+CREATE FUNCTION bump() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER "Bump" BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION bump();
+SELECT twice('occ.update(''t'', ''{"id":1,"version":2,"a":2}'')');
+SELECT occ.disable('t');
+DROP TRIGGER "Bump" ON t;
+DROP FUNCTION bump;
 -- A later trigger that puts the version back.
 SELECT occ.enable('t');
 CREATE FUNCTION put_back() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -57,7 +77,7 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER put_back BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION put_back();
-SELECT twice('occ.update(''t'', ''{"id":1,"version":2,"a":2}'')');
+SELECT twice('occ.update(''t'', ''{"id":1,"version":3,"a":3}'')');
 TABLE t;
 -- A version that is part of the key tells no rows apart.
 CREATE TABLE k (id int NOT NULL UNIQUE, version bigint NOT NULL DEFAULT 1);
@@ -89,6 +109,9 @@ SELECT * FROM occ.check('mine', '{"id":1,"version":1}');
 DROP RULE r ON mine;
 CREATE RULE r AS ON UPDATE TO mine DO INSTEAD UPDATE victim SET price = 0, version = NEW.version WHERE victim.id >= OLD.id RETURNING victim.id, victim.price, victim.version;
 SELECT * FROM occ.touch('mine', '{"id":1,"version":1}');
+-- A rule that is disabled does nothing.
+ALTER TABLE mine DISABLE RULE r;
+SELECT * FROM occ.touch('mine', '{"id":1,"version":1}');
 -- Nor can a trigger, or a table of its own that inherits.
 DROP RULE r ON mine;
 CREATE FUNCTION delete_victim() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -97,7 +120,7 @@ BEGIN
     RETURN OLD;
 END $$;
 CREATE TRIGGER delete_victim BEFORE DELETE ON mine FOR EACH ROW EXECUTE FUNCTION delete_victim();
-SELECT * FROM occ.delete('mine', '{"id":1,"version":1}');
+SELECT * FROM occ.delete('mine', '{"id":1,"version":2}');
 DROP TABLE mine;
 DROP FUNCTION delete_victim;
 RESET ROLE;
@@ -105,6 +128,32 @@ SELECT count(*) FROM victim;
 DROP TABLE victim;
 REVOKE CREATE ON SCHEMA public FROM occ_user;
 DROP ROLE occ_owner, occ_user;
+-- Only the rows that were locked are written: a policy for deletes may show another one of the same key.
+CREATE ROLE occ_user;
+CREATE TABLE parent (id int PRIMARY KEY, owner text, version int NOT NULL DEFAULT 1);
+CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parent);
+SELECT occ.enable('parent');
+INSERT INTO parent VALUES (1, 'occ_user', 1);
+INSERT INTO child VALUES (1, 'somebody else', 42);
+GRANT SELECT, UPDATE, DELETE ON parent, child TO occ_user;
+ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
+CREATE POLICY s ON parent FOR SELECT USING (true);
+CREATE POLICY u ON parent FOR UPDATE USING (owner = 'occ_user');
+CREATE POLICY d ON parent FOR DELETE USING (true);
+SET ROLE occ_user;
+SELECT * FROM occ.delete('parent', '{"id":1,"version":1}');
+RESET ROLE;
+TABLE parent;
+-- Who may not read where rows are finds them by their key, and is told if there are two.
+INSERT INTO parent VALUES (1, 'occ_user', 1);
+REVOKE SELECT ON parent FROM occ_user;
+GRANT SELECT (id, owner, version) ON parent TO occ_user;
+SET ROLE occ_user;
+SELECT * FROM occ.delete('parent', '{"id":1,"version":1}');
+RESET ROLE;
+SELECT count(*) FROM parent;
+DROP TABLE parent CASCADE;
+DROP ROLE occ_user;
 -- A child that keeps its version elsewhere was not verified through its parent.
 CREATE TABLE parent (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 1);
 SELECT occ.enable('parent');
@@ -150,10 +199,41 @@ CREATE TRIGGER in_its_own_way BEFORE UPDATE OR DELETE ON item FOR EACH ROW EXECU
 SELECT * FROM occ.delete('item', '{"id":2,"version":8}');
 SELECT * FROM occ.update('item', '{"id":2,"version":9,"a":77}');
 SELECT id, a, gone, version FROM item ORDER BY id;
--- Key columns that change: the version is that of the row where it is now.
+-- Key columns that change, by the call, by a trigger, by generation: the version is that of the row where it is now.
 SELECT * FROM occ.update_safely('item', '{"id":2,"version":10}', '{"id":22}');
 DROP TABLE item;
 DROP FUNCTION in_its_own_way;
+CREATE TABLE item (email text PRIMARY KEY, id int, slug int GENERATED ALWAYS AS (id * 10) STORED UNIQUE NOT NULL, version int NOT NULL DEFAULT 1);
+INSERT INTO item VALUES ('bar', 1, DEFAULT, 1), ('Foo', 2, DEFAULT, 41);
+SELECT occ.enable('item');
+CREATE FUNCTION lower_email() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.email := lower(NEW.email);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER lower_email BEFORE UPDATE ON item FOR EACH ROW EXECUTE FUNCTION lower_email();
+SELECT * FROM occ.update_safely('item', '{"email":"bar","version":1}', '{"email":"Foo"}');
+ALTER TABLE item DISABLE TRIGGER lower_email;
+SELECT occ.enable('item', key => '{slug}');
+SELECT * FROM occ.update('item', '[{"slug":20,"version":41,"id":5}]');
+SELECT * FROM occ.update('item', '[{"slug":10,"version":2,"id":2}]');
+SELECT * FROM item ORDER BY id;
+DROP TABLE item;
+DROP FUNCTION lower_email;
+-- A BEFORE trigger that writes to other rows of the call.
+CREATE TABLE item (id int PRIMARY KEY, is_default boolean NOT NULL DEFAULT false, version int NOT NULL DEFAULT 1);
+INSERT INTO item VALUES (1), (2);
+SELECT occ.enable('item');
+CREATE FUNCTION only_one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE item SET is_default = false WHERE is_default AND id <> NEW.id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER only_one BEFORE UPDATE ON item FOR EACH ROW WHEN (NEW.is_default) EXECUTE FUNCTION only_one();
+SELECT * FROM occ.update('item', '[{"id":1,"version":1,"is_default":true},{"id":2,"version":1,"is_default":true}]');
+SELECT * FROM item ORDER BY id;
+DROP TABLE item;
+DROP FUNCTION only_one;
 
 -- A stored infinity can't be stated, and any time repairs it.
 CREATE TABLE stamped (id int PRIMARY KEY, a int, at timestamptz NOT NULL);
@@ -195,6 +275,12 @@ INSERT INTO m VALUES ('sad'), ('glad');
 SELECT occ.enable('m');
 SELECT * FROM occ.touch('m', '[{"id":"sad","version":1},{"id":"glad","version":1}]');
 DROP TABLE m;
+CREATE TABLE m (id varchar(5)[] PRIMARY KEY, version int NOT NULL DEFAULT 1);
+INSERT INTO m VALUES ('{a,b}');
+SELECT occ.enable('m');
+SELECT * FROM occ.touch('m', '{"id":["a","b"],"version":1}');
+SELECT occ.update_safely('m', '[]', '{"version":1}', '{{id,version},{id,version}}');
+DROP TABLE m;
 DROP DOMAIN dmood;
 CREATE EXTENSION postgres_fdw;
 DO $$
@@ -217,7 +303,24 @@ CREATE FOREIGN TABLE remote (id mood, version int) SERVER loopback OPTIONS (tabl
 INSERT INTO local VALUES ('sad');
 SELECT occ.enable('remote', key => '{id}');
 SELECT * FROM occ.touch('remote', '{"id":"sad","version":1}');
+DROP FOREIGN TABLE remote;
+CREATE DOMAIN dmood AS mood;
+CREATE FOREIGN TABLE remote (id dmood, version int) SERVER loopback OPTIONS (table_name 'local');
+SELECT occ.enable('remote', key => '{id}');
+SELECT * FROM occ.touch('remote', '{"id":"sad","version":2}');
+DROP FOREIGN TABLE remote;
 DROP TABLE local;
+DROP DOMAIN dmood;
+-- A key that becomes NULL finds nothing any more.
+CREATE TABLE local (code text, region text, version int NOT NULL DEFAULT 1);
+CREATE TABLE mixed (code text, region text, version int NOT NULL DEFAULT 1) PARTITION BY LIST (region);
+CREATE TABLE mixed_a PARTITION OF mixed FOR VALUES IN ('a');
+CREATE FOREIGN TABLE mixed_b PARTITION OF mixed FOR VALUES IN ('b') SERVER loopback OPTIONS (table_name 'local');
+INSERT INTO mixed VALUES ('w', 'a'), ('x', 'a');
+SELECT occ.enable('mixed', key => '{code}');
+SELECT * FROM occ.update_safely('mixed', '[{"code":"w","version":1}]', '{"code":null}');
+SELECT * FROM mixed ORDER BY 1;
+DROP TABLE mixed, local;
 DROP EXTENSION postgres_fdw CASCADE;
 DROP TYPE mood;
 DROP FUNCTION twice;

@@ -88,6 +88,10 @@ compare_lock_fields(Batch *batch, ArrayType *lock_fields)
     bool *nulls;
     int count;
 
+    if (ARR_NDIM(lock_fields) > 1)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("\"lock_fields\" has more than one dimension"),
+                errhint("Name the columns in one list."), errtable(batch->target.relation));
     deconstruct_array(lock_fields, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names, &nulls,
                       &count);
     if (count == 0)

@@ -45,10 +45,13 @@ struct BatchRow {
     const Value *expected; /* Batch::compared_count: what the caller has read */
     const Value *given;    /* Shape::given_count */
     const Value *actual;   /* as expected, of a stale row */
+    const Value *now_key;  /* what the key has become, with Batch::rereads */
     Value version;         /* now stored; NULL without a guard, or if the row is gone */
-    ItemPointerData tid;   /* where the locked row is, with Batch::by_tid */
+    Oid table;             /* where the locked row is, with Batch::by_tid */
+    ItemPointerData tid;
     RowStatus status;
     bool to_write;
+    bool was_reread;
 };
 
 /* What a set function does with rows that are in conflict. */
@@ -74,6 +77,7 @@ struct Batch {
     const Value *all_given; /* one change for all rows: what their one shape gives; else null */
     Value *scratch;         /* what a locked row has */
     bool by_tid;            /* a row that is locked can be found by its place */
+    bool rereads;           /* triggers may write to a row after it was returned */
 };
 
 /* The place of a row in the input, from 1, for messages. */
@@ -140,6 +144,9 @@ void sort_rows(Batch *batch);
  */
 void lock_rows(Batch *batch, RowLock lock);
 
+/* Raise 21000: the key of that element is the key of several rows. */
+[[noreturn]] void raise_ambiguous(const Batch &batch, const BatchRow &row);
+
 /* The lock that setting what is given, and the version, needs from the start. */
 RowLock lock_for_update(const Batch &batch);
 
@@ -156,6 +163,9 @@ void refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes);
  * are missing then.
  */
 bool write_rows(Batch *batch, Write write);
+
+/* May something write to a row once more after it was returned, and does its version count? */
+bool may_be_written_again(const Target &target);
 
 /*
  * Read the versions of written rows again where triggers may have moved them,

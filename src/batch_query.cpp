@@ -36,6 +36,17 @@ type_in_sql(Oid type)
     return format_type_extended(type, -1, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }
 
+/* The type that both sides of an equality operator have. */
+Oid
+operand_type(Oid operator_oid)
+{
+    Oid left;
+    Oid right;
+
+    op_input_types(operator_oid, &left, &right);
+    return right;
+}
+
 char *
 qualified_operator(Oid operator_oid)
 {
@@ -114,9 +125,11 @@ append_key_condition(StringInfo sql, const Batch &batch)
             appendStringInfoString(sql, " AND ");
         if (OidIsValid(part.collation) && part.collation != part.column->attcollation)
             value = psprintf("(%s COLLATE %s)", value, qualified_collation(part.collation));
-        if (base == part.column->atttypid)
+        /* A domain over an enum does not match anyenum, nor varchar(5)[] anyarray. */
+        if (base == part.column->atttypid &&
+            !(part.column->atttypmod >= 0 && IsPolymorphicType(operand_type(part.equality))))
             generate_operator_clause(sql, column, base, part.equality, value, base);
-        else { /* a domain over an enum does not match anyenum */
+        else {
             const char *type = type_in_sql(base);
             generate_operator_clause(sql, psprintf("(%s)::%s", column, type), base, part.equality,
                                      psprintf("(%s)::%s", value, type), base);
@@ -130,12 +143,23 @@ append_key_condition(StringInfo sql, const Batch &batch)
 }
 
 void
-append_row_condition(StringInfo sql, const Batch &batch, bool by_tid)
+append_row_condition(StringInfo sql, const Batch &batch, Find find)
 {
-    if (by_tid)
-        appendStringInfoString(sql, "t.ctid OPERATOR(pg_catalog.=) i.tid");
-    else
+    /* In a tree, the key leads to the right table first. */
+    if (find != Find::by_place || !batch.target.is_alone) {
         append_key_condition(sql, batch);
+        if (find == Find::by_key)
+            return;
+        appendStringInfoString(sql, " AND ");
+    }
+    if (find == Find::by_place && batch.target.is_alone)
+        appendStringInfoString(sql, "t.ctid OPERATOR(pg_catalog.=) i.tid");
+    else if (find == Find::by_place)
+        appendStringInfoString(sql, "t.tableoid OPERATOR(pg_catalog.=) i.table_oid AND "
+                                    "t.ctid OPERATOR(pg_catalog.=) i.tid");
+    else
+        appendStringInfoString(sql, "(t.tableoid OPERATOR(pg_catalog.<>) i.table_oid OR "
+                                    "t.ctid OPERATOR(pg_catalog.<>) i.tid)");
 }
 
 Oid
@@ -143,21 +167,24 @@ key_array_type(const Batch &batch, const KeyPart &part)
 {
     const bool own_collation =
         OidIsValid(part.collation) && part.collation != part.column->attcollation;
-    Oid left;
-    Oid right;
 
     if (!batch.target.has_foreign_tables || own_collation)
         return InvalidOid;
 
     /* The operator's own type, text for varchar: a cast would not be sent to the other server. */
-    op_input_types(part.equality, &left, &right);
-    return get_array_type(IsPolymorphicType(right) ? getBaseType(part.column->atttypid) : right);
+    const Oid type = operand_type(part.equality);
+    if (!IsPolymorphicType(type))
+        return get_array_type(type);
+    return getBaseType(part.column->atttypid) == part.column->atttypid
+               ? get_array_type(part.column->atttypid)
+               : InvalidOid;
 }
 
 char *
 table_in_sql(const Batch &batch)
 {
-    return qualified_name(batch.target.relid());
+    return psprintf("%s%s", batch.target.is_alone ? "ONLY " : "",
+                    qualified_name(batch.target.relid()));
 }
 
 const char *

@@ -45,8 +45,15 @@ private:
 /* "schema.table AS t" is found by these: append "t.id = i.k1 AND ...". */
 void append_key_condition(StringInfo sql, const Batch &batch);
 
-/* The same for rows that are locked: by their place, if they are sure to be there still. */
-void append_row_condition(StringInfo sql, const Batch &batch, bool by_tid);
+/* How a locked row is found. */
+enum class Find : std::uint8_t {
+    by_key,
+    by_place, /* where it was locked */
+    by_move,  /* by its key, but no longer there: a trigger of ours has written to it */
+};
+
+/* The same for rows that are locked.  By place, the rows have it as table_oid and tid. */
+void append_row_condition(StringInfo sql, const Batch &batch, Find find);
 
 /*
  * The parameters of that condition.  There are some for foreign tables only:
@@ -59,7 +66,7 @@ QueryParameters key_parameters(const Batch &batch, std::uint64_t count, const Ne
 /* The type of the array that holds the keys' values of one column, if they are passed so. */
 Oid key_array_type(const Batch &batch, const KeyPart &part);
 
-/* "schema.table" */
+/* "schema.table", or "ONLY schema.table" */
 char *table_in_sql(const Batch &batch);
 
 const char *column_in_sql(Form_pg_attribute column);

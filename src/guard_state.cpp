@@ -130,13 +130,8 @@ prepare_guard(FunctionCallInfo fcinfo, const TriggerData *trigger)
     guard->key_option = options.key;
     find_columns(relation, options.key, "key");
     find_compared_columns(guard, relation, options.ignore);
-    if (guard->checked) {
-        /* It states what it has read, and the version is to advance by that. */
-        guard->policy.token = Token::read;
-        guard->policy.echo = Echo::bump;
-        if (checked == CheckedQuery::Kind::touch)
-            guard->compared = nullptr;
-    }
+    if (checked == CheckedQuery::Kind::touch)
+        guard->compared = nullptr; /* the version is to move though nothing changes */
     guard->has_the_last_word = is_last(trigger);
     ItemPointerSetInvalid(&guard->passed);
     MemoryContextSwitchTo(old);

@@ -16,6 +16,17 @@ struct Value {
     bool isnull;
 };
 
+/* A copy of a column's value, detoasted, in the current memory context. */
+inline Value
+copy_value(Form_pg_attribute column, Datum datum, bool isnull)
+{
+    if (isnull)
+        return {Datum{0}, true};
+    if (column->attlen == -1)
+        return {PointerGetDatum(PG_DETOAST_DATUM_COPY(datum)), false};
+    return {datumCopy(datum, column->attbyval, column->attlen), false};
+}
+
 /* Reads values of one column. */
 struct ColumnReader {
     Form_pg_attribute column; /* belongs to an open relation */

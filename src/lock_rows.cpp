@@ -55,21 +55,11 @@ lock_query(const Batch &batch, RowLock lock)
             &sql, ", t.%s",
             column_in_sql(TupleDescAttr(batch.target.descriptor(), lfirst_int(cell) - 1)));
     if (batch.by_tid)
-        appendStringInfoString(&sql, ", t.ctid");
+        appendStringInfoString(&sql, ", t.tableoid, t.ctid");
     appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(batch));
     append_key_condition(&sql, batch);
     appendStringInfo(&sql, " ORDER BY i.number %s OF t", locking_clause(lock));
     return sql.data;
-}
-
-Value
-copy_value(Form_pg_attribute column, Datum datum, bool isnull)
-{
-    if (isnull)
-        return {Datum{0}, true};
-    if (column->attlen == -1)
-        return {PointerGetDatum(PG_DETOAST_DATUM_COPY(datum)), false};
-    return {datumCopy(datum, column->attbyval, column->attlen), false};
 }
 
 /* Would the guard let that version pass, if it had to be the one that was read? */
@@ -130,15 +120,15 @@ check_frozen(Locking *locking, const BatchRow &row, const Value *frozen)
 }
 
 /*
- * A row of one table stays where it is while it is locked, so it need not be
- * looked up in the index again.  Who may read only some columns can't read
- * where rows are.
+ * A row stays where it is while it is locked, so that is how to find it again:
+ * by its key, another one might be found as well that was not verified.  Who
+ * may read only some columns can't read where rows are, and what a foreign
+ * table says of it means nothing here.
  */
 bool
 can_find_by_tid(const Target &target)
 {
-    return target.relation->rd_rel->relkind == RELKIND_RELATION &&
-           !target.relation->rd_rel->relhassubclass &&
+    return !target.has_foreign_tables &&
            pg_class_aclcheck(target.relid(), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
@@ -156,7 +146,7 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
     }
 
     MemoryContext old = MemoryContextSwitchTo(batch->context);
-    const int others = slot->tts_tupleDescriptor->natts - 1 - int{batch->by_tid};
+    const int others = slot->tts_tupleDescriptor->natts - 1 - (batch->by_tid ? 2 : 0);
     Value *actual = batch->scratch;
     for (int i = 0; i < others; i++)
         actual[i] = {slot->tts_values[i + 1], slot->tts_isnull[i + 1]};
@@ -167,8 +157,10 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
             copy_value(TupleDescAttr(batch->target.descriptor(), batch->target.version.attnum - 1),
                        version.datum, version.isnull);
     }
-    if (batch->by_tid)
-        row->tid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[others + 1]));
+    if (batch->by_tid) {
+        row->table = DatumGetObjectId(slot->tts_values[others + 1]);
+        row->tid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[others + 2]));
+    }
     if (is_as_expected(*batch, *row, actual)) {
         row->status = RowStatus::checked;
         row->to_write = true;
@@ -191,14 +183,7 @@ raise_what_was_found(const Locking &locking)
     const Batch &batch = *locking.batch;
 
     if (locking.ambiguous != nullptr)
-        ereport(ERROR, errcode(ERRCODE_CARDINALITY_VIOLATION),
-                errmsg("element " UINT64_FORMAT " of \"%s\" names more than one row",
-                       element_number(batch, *locking.ambiguous), batch.argument),
-                errdetail("The key of table \"%s\" is not unique.",
-                          RelationGetRelationName(batch.target.relation)),
-                errhint("Name unique columns when you guard the table: key => '{...}'. Tables "
-                        "that inherit from each other can hold the same key: name the one."),
-                errtable(batch.target.relation));
+        raise_ambiguous(batch, *locking.ambiguous);
     if (locking.changes_frozen != nullptr)
         ereport(ERROR, errcode(ERRCODE_GENERATED_ALWAYS),
                 errmsg("column \"%s\" cannot be set", NameStr(locking.frozen_column->attname)),
@@ -215,6 +200,36 @@ raise_what_was_found(const Locking &locking)
 }
 
 }  // namespace
+
+void
+raise_ambiguous(const Batch &batch, const BatchRow &row)
+{
+    ereport(ERROR, errcode(ERRCODE_CARDINALITY_VIOLATION),
+            errmsg("element " UINT64_FORMAT " of \"%s\" names more than one row",
+                   element_number(batch, row), batch.argument),
+            errdetail("The key of table \"%s\" is not unique.",
+                      RelationGetRelationName(batch.target.relation)),
+            errhint("Name unique columns when you guard the table: key => '{...}'. Tables that "
+                    "inherit from each other can hold the same key: name the one."),
+            errtable(batch.target.relation));
+    pg_unreachable();
+}
+
+RowLock
+lock_for_update(const Batch &batch)
+{
+    Bitmapset *columns = nullptr;
+
+    if (batch.target.guarded)
+        columns = bms_make_singleton(batch.target.version.attnum);
+    for (const Shape *shape = batch.shapes; shape != nullptr; shape = shape->next) {
+        for (int i = 0; i < shape->given_count; i++) {
+            if (shape->given[i].frozen < 0)
+                columns = bms_add_member(columns, shape->given[i].column->attnum);
+        }
+    }
+    return changes_key(batch.target, columns) ? RowLock::update : RowLock::no_key_update;
+}
 
 void
 lock_rows(Batch *batch, RowLock lock)

@@ -54,6 +54,7 @@ extern "C" {
 #include "port.h"
 #include "port/pg_bitutils.h"
 #include "rewrite/prs2lock.h"
+#include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"

@@ -25,50 +25,55 @@ only_looks(Oid function)
     }
 }
 
-/*
- * May something run after a row was returned, and write to it again?  In a
- * tree, the triggers of all its tables count; to read again is cheaper than to
- * open them all.
- */
-bool
-may_be_written_again(Relation relation)
-{
-    const TriggerDesc *triggers = relation->trigdesc;
-
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-        const Trigger &trigger = triggers->triggers[i];
-        if (TRIGGER_FOR_AFTER(trigger.tgtype) && !only_looks(trigger.tgfoid))
-            return true;
-    }
-    return relation->rd_rel->relhassubclass;
-}
-
-/* The key that a row has now: what changes it is known, if it is one change for all. */
+/* The key by which a row can be found now, or null if it has none. */
 const Value *
-current_key(const Batch &batch, const BatchRow &row, Value *buffer)
+current_key(const Target &target, const BatchRow &row)
 {
-    std::copy(row.key, row.key + batch.target.key_count, buffer);
-    if (batch.all_given == nullptr || row.status != RowStatus::updated)
-        return buffer;
-    for (int i = 0; i < batch.target.key_count; i++) {
-        for (int k = 0; k < row.shape->given_count; k++) {
-            if (row.shape->given[k].column == batch.target.key[i].column)
-                buffer[i] = batch.all_given[k];
-        }
+    const Value *key = row.now_key != nullptr ? row.now_key : row.key;
+
+    for (int i = 0; i < target.key_count; i++) {
+        if (key[i].isnull)
+            return nullptr;
     }
-    return buffer;
+    return key;
 }
+
+/* Rows that are read again. */
+struct Rereading {
+    Batch *batch;
+    const BatchRow *ambiguous; /* a key by which a second row was found */
+};
 
 extern "C" void
 occ_take_version(void *argument, TupleTableSlot *slot)
 {
-    const auto *batch = static_cast<Batch *>(argument);
+    auto *rereading = static_cast<Rereading *>(argument);
 
     slot_getallattrs(slot);
-    take_version(*batch, &batch->rows[DatumGetInt64(slot->tts_values[0])], slot);
+    BatchRow *row = &rereading->batch->rows[DatumGetInt64(slot->tts_values[0])];
+    if (row->was_reread)
+        rereading->ambiguous = row;
+    row->was_reread = true;
+    take_version(*rereading->batch, row, slot);
 }
 
 }  // namespace
+
+/* In a tree, the triggers of all its tables count: to read again is cheaper than to open them. */
+bool
+may_be_written_again(const Target &target)
+{
+    const TriggerDesc *triggers = target.relation->trigdesc;
+
+    if (!target.guarded)
+        return false;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Oid function = triggers->triggers[i].tgfoid;
+        if (function != target.guard_function && !only_looks(function))
+            return true;
+    }
+    return target.relation->rd_rel->relhassubclass;
+}
 
 void
 take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot)
@@ -86,39 +91,44 @@ void
 read_versions(Batch *batch, Write write)
 {
     const RowStatus done = write == Write::remove ? RowStatus::deleted : RowStatus::updated;
-    const bool all = write != Write::remove && may_be_written_again(batch->target.relation);
-    auto *key = static_cast<Value *>(palloc(sizeof(Value) * batch->target.key_count));
     RowsRelation rows(*batch, 0);
+    Rereading rereading = {batch, nullptr};
     RowReceiver receiver;
     StringInfoData sql;
     std::uint64_t count = 0;
 
-    const auto is_wanted = [&](const BatchRow &row) {
-        return row.to_write && (all || row.status != done);
+    /* Rows that were not written have no version, unless they are found. */
+    const auto wanted_key = [&](const BatchRow &row) -> const Value * {
+        const bool is_wanted = row.to_write && (batch->rereads || row.status != done);
+        return is_wanted ? current_key(batch->target, row) : nullptr;
     };
     for (std::uint64_t i = 0; i < batch->count; i++) {
         BatchRow *row = &batch->rows[i];
-        if (!is_wanted(*row))
+        const Value *key = wanted_key(*row);
+        if (key == nullptr)
             continue;
-        rows.add_row(i, current_key(*batch, *row, key), nullptr);
-        row->version.isnull = true; /* unless it is found */
+        rows.add_row(i, key, nullptr);
+        row->version.isnull = row->version.isnull || row->status != done;
         count++;
     }
     if (count > 0) {
         std::uint64_t next = 0;
         const QueryParameters parameters = key_parameters(*batch, count, [&]() -> const Value * {
-            while (next < batch->count && !is_wanted(batch->rows[next]))
-                next++;
-            return next < batch->count ? current_key(*batch, batch->rows[next++], key) : nullptr;
+            const Value *key = nullptr;
+            while (key == nullptr && next < batch->count)
+                key = wanted_key(batch->rows[next++]);
+            return key;
         });
         initStringInfo(&sql);
         appendStringInfo(&sql, "SELECT i.number, t.%s FROM occ_rows AS i JOIN %s AS t ON ",
                          quote_identifier(NameStr(batch->target.version_column)),
                          table_in_sql(*batch));
         append_key_condition(&sql, *batch);
-        init_receiver(&receiver, {}, occ_take_version, batch);
+        init_receiver(&receiver, {}, occ_take_version, &rereading);
         const NamedRows inputs[] = {rows.named()};
         run_prepared(sql.data, inputs, parameters, &receiver);
+        if (rereading.ambiguous != nullptr)
+            raise_ambiguous(*batch, *rereading.ambiguous);
     }
     rows.end();
 }

@@ -15,7 +15,8 @@ check_rules(Relation relation)
     const RuleLock *rules = relation->rd_rules;
 
     for (int i = 0; rules != nullptr && i < rules->numLocks; i++) {
-        if (rules->rules[i]->event == CMD_UPDATE || rules->rules[i]->event == CMD_DELETE)
+        if (rules->rules[i]->enabled != RULE_DISABLED &&
+            (rules->rules[i]->event == CMD_UPDATE || rules->rules[i]->event == CMD_DELETE))
             ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("table \"%s\" has a rule for %s", RelationGetRelationName(relation),
                            rules->rules[i]->event == CMD_UPDATE ? "UPDATE" : "DELETE"),
@@ -260,23 +261,32 @@ open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Needs need
     target.columns = CreateTupleDescCopyConstr(RelationGetDescr(target.relation));
     target.guard_function = guard_function(fcinfo->flinfo->fn_oid);
     read_key(&target, read_guard(&target, needs));
+    target.is_alone = target.relation->rd_rel->relkind == RELKIND_RELATION &&
+                      !target.relation->rd_rel->relhassubclass;
     target.has_foreign_tables = finds_foreign_tables(target.relation);
     return target;
 }
 
 bool
+has_guard(const Target &target, Oid relid)
+{
+    Relation relation = open_table(relid, AccessShareLock);
+    const InstalledGuard installed = installed_guard(relation, target.guard_function);
+
+    relation_close(relation, AccessShareLock);
+    return installed.exists && installed.sees_updates;
+}
+
+bool
 is_guarded_everywhere(const Target &target)
 {
-    bool everywhere = true;
     ListCell *cell;
 
     foreach (cell, find_all_inheritors(target.relid(), AccessShareLock, nullptr)) {
-        Relation relation = open_table(lfirst_oid(cell), NoLock);
-        const InstalledGuard installed = installed_guard(relation, target.guard_function);
-        everywhere = everywhere && installed.exists && installed.sees_updates;
-        relation_close(relation, NoLock);
+        if (!has_guard(target, lfirst_oid(cell)))
+            return false;
     }
-    return everywhere;
+    return true;
 }
 
 bool

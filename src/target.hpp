@@ -22,6 +22,7 @@ struct KeyPart {
 struct Target {
     Relation relation;
     TupleDesc columns;       /* a copy: a relation that is open may still get another descriptor */
+    bool is_alone;           /* a table without children, even if it gets some while we wait */
     bool has_foreign_tables; /* it is one, or some of its partitions or children are */
 
     bool guarded;
@@ -54,7 +55,10 @@ enum class Needs : std::uint8_t {
  */
 Target open_target(FunctionCallInfo fcinfo, int argument, LOCKMODE lockmode, Needs needs);
 
-/* Do the table and all its partitions and children have a guard that fires on updates? */
+/* Has a table of the target's tree a guard that fires on updates? */
+bool has_guard(const Target &target, Oid relid);
+
+/* Have all of them? */
 bool is_guarded_everywhere(const Target &target);
 
 /*

@@ -9,11 +9,15 @@ namespace occ {
 
 namespace {
 
-/* Rows that are being written. */
+/* One statement that writes rows of one shape. */
 struct Writing {
     Batch *batch;
+    Write write;
+    Find find;
+    bool sends_version; /* the one that was verified, and the guard verifies it once more */
     RowStatus done;
-    bool unmoved; /* some row came back with the version that was sent */
+    const BatchRow *ambiguous; /* a key by which a second row was found */
+    List *unmoved;             /* tables of rows that came back with the version that was sent */
 };
 
 /* Sort the rows to write by their shape; within it they stay in the order of their keys. */
@@ -42,24 +46,31 @@ set_columns(const Shape &shape, GivenColumn *columns)
     return count;
 }
 
-/*
- * The first statement sends the version that was verified, and the guard
- * verifies it once more.  Later ones don't: triggers of the earlier ones may
- * have moved it, and nobody else can.
- */
-char *
-update_query(const Batch &batch, const GivenColumn *columns, int count, bool is_first)
+/* What an UPDATE returns of a row: its number, its version, and its key if that will be needed. */
+void
+append_returning(StringInfo sql, const Batch &batch)
 {
-    const Target &target = batch.target;
+    appendStringInfoString(sql, " RETURNING i.number");
+    if (batch.target.guarded)
+        appendStringInfo(sql, ", t.%s", quote_identifier(NameStr(batch.target.version_column)));
+    for (int i = 0; batch.rereads && i < batch.target.key_count; i++)
+        appendStringInfo(sql, ", t.%s", column_in_sql(batch.target.key[i].column));
+}
+
+/* A row that a trigger of ours has written to keeps the version that it has by now. */
+char *
+update_query(const Writing &writing, const GivenColumn *columns, int count)
+{
+    const Batch &batch = *writing.batch;
     const char *separator = "";
     StringInfoData sql;
 
     initStringInfo(&sql);
     appendStringInfo(&sql, "UPDATE %s AS t SET ", table_in_sql(batch));
-    if (target.guarded) {
-        const char *version = quote_identifier(NameStr(target.version_column));
-        appendStringInfo(&sql, "%s = %s.%s", version, is_first ? "i" : "t",
-                         is_first ? "version" : version);
+    if (batch.target.guarded) {
+        const char *version = quote_identifier(NameStr(batch.target.version_column));
+        appendStringInfo(&sql, "%s = %s.%s", version, writing.sends_version ? "i" : "t",
+                         writing.sends_version ? "version" : version);
         separator = ", ";
     }
     for (int i = 0; i < count; i++) {
@@ -69,21 +80,20 @@ update_query(const Batch &batch, const GivenColumn *columns, int count, bool is_
     }
     appendStringInfo(&sql, " FROM occ_rows AS i%s WHERE ",
                      batch.all_given != nullptr && count > 0 ? ", occ_changes AS c" : "");
-    append_row_condition(&sql, batch, is_first && batch.by_tid);
-    appendStringInfoString(&sql, " RETURNING i.number");
-    if (target.guarded)
-        appendStringInfo(&sql, ", t.%s", quote_identifier(NameStr(target.version_column)));
+    append_row_condition(&sql, batch, writing.find);
+    append_returning(&sql, batch);
     return sql.data;
 }
 
 char *
-delete_query(const Batch &batch, bool is_first)
+delete_query(const Writing &writing)
 {
     StringInfoData sql;
 
     initStringInfo(&sql);
-    appendStringInfo(&sql, "DELETE FROM %s AS t USING occ_rows AS i WHERE ", table_in_sql(batch));
-    append_row_condition(&sql, batch, is_first && batch.by_tid);
+    appendStringInfo(&sql, "DELETE FROM %s AS t USING occ_rows AS i WHERE ",
+                     table_in_sql(*writing.batch));
+    append_row_condition(&sql, *writing.batch, writing.find);
     appendStringInfoString(&sql, " RETURNING i.number");
     return sql.data;
 }
@@ -100,6 +110,21 @@ is_unmoved(const Batch &batch, const BatchRow &row, const Value &sent)
     return datum_image_eq(row.version.datum, sent.datum, column->attbyval, column->attlen);
 }
 
+/* The key that a row has now, copied from behind its version. */
+const Value *
+take_key(const Batch &batch, TupleTableSlot *slot)
+{
+    auto *key = static_cast<Value *>(
+        MemoryContextAlloc(batch.context, sizeof(Value) * batch.target.key_count));
+    MemoryContext old = MemoryContextSwitchTo(batch.context);
+
+    for (int i = 0; i < batch.target.key_count; i++)
+        key[i] = copy_value(batch.target.key[i].column, slot->tts_values[2 + i],
+                            slot->tts_isnull[2 + i]);
+    MemoryContextSwitchTo(old);
+    return key;
+}
+
 extern "C" void
 occ_take_written_row(void *argument, TupleTableSlot *slot)
 {
@@ -108,34 +133,54 @@ occ_take_written_row(void *argument, TupleTableSlot *slot)
 
     slot_getallattrs(slot);
     BatchRow *row = &batch.rows[DatumGetInt64(slot->tts_values[0])];
+    if (row->status == writing->done) {
+        writing->ambiguous = row;
+        return;
+    }
     const Value sent = row->version;
     row->status = writing->done;
     row->version.isnull = true;
-    if (slot->tts_tupleDescriptor->natts > 1) {
-        take_version(batch, row, slot);
-        writing->unmoved = writing->unmoved || is_unmoved(batch, *row, sent);
+    if (writing->write == Write::remove || !batch.target.guarded)
+        return;
+    take_version(batch, row, slot);
+    if (batch.rereads)
+        row->now_key = take_key(batch, slot);
+    if (is_unmoved(batch, *row, sent)) {
+        MemoryContext old = MemoryContextSwitchTo(batch.context);
+        writing->unmoved =
+            list_append_unique_oid(writing->unmoved, batch.by_tid ? row->table : InvalidOid);
+        MemoryContextSwitchTo(old);
     }
 }
 
 /*
  * A version that has not moved lets the next stale write pass.  It may stay
- * where it is if nothing but ignored columns changed, but then all tables of
- * the tree must have their guard.
+ * where it is if nothing but ignored columns changed, but then the row's table
+ * must have its guard.
  */
 void
-refuse_unmoved(const Target &target, Write write)
+refuse_unmoved(const Writing &writing)
 {
-    if (settings::bypass || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
-        (write == Write::update && target.has_ignore && is_guarded_everywhere(target)))
-        return;
-    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-            errmsg("a row of \"%s\" was updated, and its version has not moved",
-                   RelationGetRelationName(target.relation)),
-            errdetail("No guard has fired for the row, or a later trigger has put its version "
-                      "back."),
-            errhint("Call occ.enable(%s) to guard the table with all its partitions and children.",
-                    name_literal(target.relid())),
-            errtable(target.relation));
+    const Target &target = writing.batch->target;
+    bool excused = settings::bypass || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
+    ListCell *cell;
+
+    if (!excused && writing.write == Write::update && target.has_ignore) {
+        excused = true;
+        foreach (cell, writing.unmoved)
+            excused = excused && (OidIsValid(lfirst_oid(cell)) ? has_guard(target, lfirst_oid(cell))
+                                                               : is_guarded_everywhere(target));
+    }
+    if (!excused)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("a row of \"%s\" was updated, and its version has not moved",
+                       RelationGetRelationName(target.relation)),
+                errdetail("No guard has fired for the row, or a later trigger has put its version "
+                          "back."),
+                errhint("Call occ.enable(%s) to guard the table with all its partitions and "
+                        "children.",
+                        name_literal(target.relid())),
+                errtable(target.relation));
 }
 
 /* The one row of occ_changes: what all rows are set to. */
@@ -174,72 +219,126 @@ first_shape(const Batch &batch)
     return shape;
 }
 
-/* Write the rows of one shape with one statement. */
-void
-write_shape(Batch *batch, const Shape &shape, Write write)
+/* The rows that a statement is to write, as SQL knows them.  Returns their number. */
+std::uint64_t
+add_rows(RowsRelation *rows, const Writing &writing, const Shape &shape, const GivenColumn *columns,
+         int set_count)
 {
-    const Target &target = batch->target;
-    auto *columns =
-        static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
-    auto *added = static_cast<Value *>(palloc(sizeof(Value) * (shape.given_count + 2)));
-    const int set_count = set_columns(shape, columns);
-    Writing writing = {batch, write == Write::remove ? RowStatus::deleted : RowStatus::updated,
-                       false};
-    const bool sets_version = write != Write::remove && target.guarded;
-    const bool sets_own_values = batch->all_given == nullptr; /* each row has its own */
-    const bool is_first = &shape == first_shape(*batch);
-    const bool by_tid = is_first && batch->by_tid;
-    const bool sends_version = is_first && sets_version;
-    RowReceiver receiver;
+    const Batch &batch = *writing.batch;
+    const bool sets_own_values = batch.all_given == nullptr; /* each row has its own */
+    auto *added = static_cast<Value *>(palloc(sizeof(Value) * (shape.given_count + 3)));
     std::uint64_t count = 0;
 
-    if (write != Write::remove && !sets_version && set_count == 0)
-        return; /* nothing is given but columns that can't be set */
-
-    RowsRelation rows(*batch, int{by_tid} + int{sends_version} + (sets_own_values ? set_count : 0));
-    if (by_tid)
-        rows.describe_column("tid", TIDOID, -1, InvalidOid);
-    if (sends_version)
-        rows.describe_column("version", target.version.type, target.version.typmod, InvalidOid);
+    if (writing.find != Find::by_key) {
+        rows->describe_column("table_oid", OIDOID, -1, InvalidOid);
+        rows->describe_column("tid", TIDOID, -1, InvalidOid);
+    }
+    if (writing.sends_version)
+        rows->describe_column("version", batch.target.version.type, batch.target.version.typmod,
+                              InvalidOid);
     for (int i = 0; i < set_count && sets_own_values; i++)
-        rows.describe_column(psprintf("c%d", i + 1), columns[i].column->atttypid,
-                             columns[i].column->atttypmod, columns[i].column->attcollation);
+        rows->describe_column(psprintf("c%d", i + 1), columns[i].column->atttypid,
+                              columns[i].column->atttypmod, columns[i].column->attcollation);
     for (const BatchRow *row = shape.rows; row != nullptr; row = row->next_of_shape) {
         int place = 0;
         CHECK_FOR_INTERRUPTS();
-        if (by_tid)
+        if (row->status == writing.done)
+            continue;
+        if (writing.find != Find::by_key) {
+            added[place++] = {ObjectIdGetDatum(row->table), false};
             added[place++] = {PointerGetDatum(&row->tid), false};
-        if (sends_version)
+        }
+        if (writing.sends_version)
             added[place++] = row->version;
         for (int i = 0; i < shape.given_count && sets_own_values; i++) {
             if (shape.given[i].frozen < 0)
                 added[place++] = row->given[i];
         }
-        rows.add_row(static_cast<std::uint64_t>(row - batch->rows), row->key, added);
+        rows->add_row(static_cast<std::uint64_t>(row - batch.rows), row->key, added);
         count++;
     }
+    return count;
+}
 
+/* Write rows of one shape with one statement.  Those that are done already are left out. */
+void
+write_statement(Batch *batch, const Shape &shape, Write write, Find find, bool sends_version)
+{
+    Writing writing = {batch,
+                       write,
+                       find,
+                       sends_version,
+                       write == Write::remove ? RowStatus::deleted : RowStatus::updated,
+                       nullptr,
+                       NIL};
+    auto *columns =
+        static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
+    const int set_count = set_columns(shape, columns);
+    RowsRelation rows(*batch, (find != Find::by_key ? 2 : 0) + int{sends_version} +
+                                  (batch->all_given == nullptr ? set_count : 0));
+    const std::uint64_t count = add_rows(&rows, writing, shape, columns, set_count);
     const BatchRow *next = shape.rows;
     const QueryParameters parameters = key_parameters(*batch, count, [&]() -> const Value * {
+        while (next != nullptr && next->status == writing.done)
+            next = next->next_of_shape;
         const BatchRow *row = next;
         next = row != nullptr ? row->next_of_shape : nullptr;
         return row != nullptr ? row->key : nullptr;
     });
-    init_receiver(&receiver,
-                  {write == Write::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write,
-                   target.relid(), target.version_column},
-                  occ_take_written_row, &writing);
     NamedRows inputs[2] = {rows.named()};
     std::size_t input_count = 1;
-    if (!sets_own_values && set_count > 0)
+    RowReceiver receiver;
+
+    if (batch->all_given != nullptr && set_count > 0)
         inputs[input_count++] = changes_relation(*batch, shape, set_count);
-    run_prepared(write == Write::remove ? delete_query(*batch, is_first)
-                                        : update_query(*batch, columns, set_count, is_first),
+    init_receiver(&receiver,
+                  {write == Write::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write,
+                   batch->target.relid(), batch->target.version_column},
+                  occ_take_written_row, &writing);
+    run_prepared(write == Write::remove ? delete_query(writing)
+                                        : update_query(writing, columns, set_count),
                  {inputs, input_count}, parameters, &receiver);
-    if (writing.unmoved)
-        refuse_unmoved(target, write);
+    if (writing.ambiguous != nullptr)
+        raise_ambiguous(*batch, *writing.ambiguous);
+    if (writing.unmoved != NIL)
+        refuse_unmoved(writing);
     for (std::size_t i = 0; i < input_count; i++)
         tuplestore_end(inputs[i].rows);
+}
+
+/* Does a statement of that kind set anything? */
+bool
+sets_something(const Batch &batch, const Shape &shape, Write write)
+{
+    bool sets = write == Write::remove || batch.target.guarded;
+
+    for (int i = 0; i < shape.given_count; i++)
+        sets = sets || shape.given[i].frozen < 0;
+    return sets;
+}
+
+/*
+ * Write the rows of one shape.  Triggers of the shapes before may have moved
+ * some: they are not where they were locked, and nobody else can have done it.
+ */
+void
+write_shape(Batch *batch, const Shape &shape, Write write)
+{
+    const bool sets_version = write != Write::remove && batch->target.guarded;
+    const bool is_first = &shape == first_shape(*batch);
+    bool complete = true;
+
+    if (!sets_something(*batch, shape, write))
+        return;
+    if (!batch->by_tid) {
+        write_statement(batch, shape, write, Find::by_key, is_first && sets_version);
+        return;
+    }
+    write_statement(batch, shape, write, Find::by_place, sets_version);
+    for (const BatchRow *row = shape.rows; row != nullptr; row = row->next_of_shape)
+        complete = complete && row->status == RowStatus::updated;
+    if (!is_first && !complete)
+        write_statement(batch, shape, write, Find::by_move, false);
 }
 
 /*
@@ -266,28 +365,13 @@ find_undeletable(Batch *batch)
 
 }  // namespace
 
-RowLock
-lock_for_update(const Batch &batch)
-{
-    Bitmapset *columns = nullptr;
-
-    if (batch.target.guarded)
-        columns = bms_make_singleton(batch.target.version.attnum);
-    for (const Shape *shape = batch.shapes; shape != nullptr; shape = shape->next) {
-        for (int i = 0; i < shape->given_count; i++) {
-            if (shape->given[i].frozen < 0)
-                columns = bms_add_member(columns, shape->given[i].column->attnum);
-        }
-    }
-    return changes_key(batch.target, columns) ? RowLock::update : RowLock::no_key_update;
-}
-
 bool
 write_rows(Batch *batch, Write write)
 {
     MemoryContext old = MemoryContextSwitchTo(batch->context);
 
     collect_by_shape(batch);
+    batch->rereads = write != Write::remove && may_be_written_again(batch->target);
     for (const Shape *shape = batch->shapes; shape != nullptr; shape = shape->next) {
         if (shape->rows != nullptr)
             write_shape(batch, *shape, write);
