@@ -10,7 +10,7 @@ CREATE TABLE every (
     id bigint PRIMARY KEY,
     s smallint, b boolean, r real, d double precision, n numeric, n2 numeric(40,10), t text, v varchar(30), c char(5),
     bin bytea, da date, ti time, tz timetz, ts timestamp, tstz timestamptz, iv interval, u uuid, ip inet, cd cidr, mac macaddr,
-    bits bit(4), vbits bit varying, j json, jb jsonb, x xml, ia int[], ta text[], tsr int4range, nr numrange, mr int4multirange,
+    bits bit(4), vbits bit varying, j json, jb jsonb, x text, ia int[], ta text[], tsr int4range, nr numrange, mr int4multirange,
     p point, col colour, cit citext, sk sku, co pair, coa pair[], o oid, rc regclass, na name, tq tsquery, tv tsvector, mo money, lsn pg_lsn,
     version double precision NOT NULL);
 INSERT INTO every VALUES
