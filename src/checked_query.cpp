@@ -21,12 +21,14 @@ occ_checked_query_is_gone(void *argument)
     }
 }
 
-/* Is a table a partition or an inheritance child of another one, at any depth? */
+/*
+ * Is a table a partition or an inheritance child of another one, at any depth?
+ * Looks upwards, where there are few: a query may ask this for every partition.
+ */
 bool
 is_below(Oid relid, Oid ancestor)
 {
-    return has_superclass(relid) &&
-           list_member_oid(find_all_inheritors(ancestor, NoLock, nullptr), relid);
+    return typeInheritsFrom(get_rel_type_id(relid), get_rel_type_id(ancestor));
 }
 
 }  // namespace
