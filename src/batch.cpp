@@ -37,8 +37,7 @@ void
 compare_version(Batch *batch)
 {
     batch->compared = static_cast<ComparedColumn *>(palloc0(sizeof(ComparedColumn)));
-    batch->compared[0].column =
-        TupleDescAttr(batch->target.descriptor(), batch->target.version.attnum - 1);
+    batch->compared[0].column = batch->target.version_attribute();
     batch->compared_count = 1;
 }
 

@@ -102,6 +102,13 @@ inline constexpr std::array<std::string_view, 2> names_of<OnConflict> = {"error"
 /* How verified rows are written. */
 enum class Write : std::uint8_t { update, touch, remove };
 
+/* The status of a row that was written. */
+constexpr RowStatus
+done_by(Write write)
+{
+    return write == Write::remove ? RowStatus::deleted : RowStatus::updated;
+}
+
 /*
  * Begin a batch: open its table, and compare the version, or the columns of
  * lock_fields (name[], or null).  Errors: those of open_target(); 42703, 22004,

@@ -15,6 +15,13 @@ namespace {
  */
 constexpr double planned_rows = 10;
 
+/* Does the key's index compare by another collation than the column's? */
+bool
+has_own_collation(const KeyPart &part)
+{
+    return OidIsValid(part.collation) && part.collation != part.column->attcollation;
+}
+
 char *
 qualified_collation(Oid collation)
 {
@@ -123,7 +130,7 @@ append_key_condition(StringInfo sql, const Batch &batch)
 
         if (i > 0)
             appendStringInfoString(sql, " AND ");
-        if (OidIsValid(part.collation) && part.collation != part.column->attcollation)
+        if (has_own_collation(part))
             value = psprintf("(%s COLLATE %s)", value, qualified_collation(part.collation));
         /* A domain over an enum does not match anyenum, nor varchar(5)[] anyarray. */
         if (base == part.column->atttypid &&
@@ -165,10 +172,7 @@ append_row_condition(StringInfo sql, const Batch &batch, Find find)
 Oid
 key_array_type(const Batch &batch, const KeyPart &part)
 {
-    const bool own_collation =
-        OidIsValid(part.collation) && part.collation != part.column->attcollation;
-
-    if (!batch.target.has_foreign_tables || own_collation)
+    if (!batch.target.has_foreign_tables || has_own_collation(part))
         return InvalidOid;
 
     /* The operator's own type, text for varchar: a cast would not be sent to the other server. */

@@ -1,5 +1,4 @@
-/* What a batch comes to: an error that names the rows in conflict, or its result.  See batch.hpp.
- */
+/* What a batch comes to: an error about conflicts, or its result.  See batch.hpp. */
 #include "pg.hpp"
 
 #include "batch.hpp"
@@ -25,10 +24,8 @@ compared_json(const Batch &batch, const Value *values)
     initStringInfo(&json);
     for (int i = 0; i < batch.compared_count; i++) {
         Form_pg_attribute column = batch.compared[i].column;
-        appendStringInfoChar(&json, i == 0 ? '{' : ',');
-        escape_json(&json, NameStr(column->attname));
-        appendStringInfoChar(&json, ':');
-        append_json(&json, values[i].datum, column->atttypid, values[i].isnull);
+        append_json_member(&json, i == 0, NameStr(column->attname), values[i].datum,
+                           column->atttypid, values[i].isnull);
     }
     appendStringInfoChar(&json, '}');
     return json.data;
@@ -47,8 +44,8 @@ describe_target(const Batch &batch)
         table->name.version_column = target.version_column;
         table->name.trigger = target.trigger;
     }
-    table->visible = {true,
-                      true}; /* the caller named the keys, and has read the versions as himself */
+    /* The caller has named the keys, and has read the versions with his own rights. */
+    table->visible = {true, true};
     table->key_count = target.key_count;
     table->key = static_cast<KeyColumn *>(palloc0(sizeof(KeyColumn) * target.key_count));
     for (int i = 0; i < target.key_count; i++) {

@@ -54,12 +54,9 @@ append_row(StringInfo json, const ConflictRow &row, const TableName &first_table
         appendStringInfoChar(json, ',');
     }
     appendStringInfoString(json, "\"key\":");
-    for (int i = 0; i < table.key_count; i++) {
-        appendStringInfoChar(json, i == 0 ? '{' : ',');
-        escape_json(json, NameStr(table.key[i].name));
-        appendStringInfoChar(json, ':');
-        append_key_value(json, row, i);
-    }
+    for (int i = 0; i < table.key_count; i++)
+        append_json_member(json, i == 0, NameStr(table.key[i].name), row.key[i], table.key[i].type,
+                           row.key_nulls[i]);
     appendStringInfoString(json, table.key_count > 0 ? "}" : "null");
     appendStringInfo(json, ",\"status\":\"%s\",\"expected\":%s,\"actual\":%s}",
                      name_of(row.status).data(), row.expected,

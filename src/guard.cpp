@@ -183,13 +183,8 @@ decide(const Row &row, const T &type)
 
     const GuardState &guard = *row.guard;
     HeapTuple as_stated = row.trigger->tg_newtuple;
-    Maybe<Value> stored;
-    Maybe<Value> stated;
-
-    if (!row.stored_null)
-        stored = {true, Codec<T>::decode(row.stored)};
-    if (!row.stated_null)
-        stated = {true, Codec<T>::decode(row.stated)};
+    const Maybe<Value> stored = decode_maybe<T>(row.stored, row.stored_null);
+    const Maybe<Value> stated = decode_maybe<T>(row.stated, row.stated_null);
     const bool has_stored = stored.has && type.present(stored.value);
 
     if (!guard.named && !version_was_changed(row)) {

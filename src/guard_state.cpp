@@ -10,6 +10,21 @@ namespace occ {
 
 namespace {
 
+constexpr const char *not_fired_before_update =
+    "occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW";
+
+/* A trigger that fires the guard otherwise than it must. */
+[[noreturn]] void
+raise_wrong_events(const TriggerData *trigger, const char *message)
+{
+    ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("%s", message),
+            errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
+                      trigger->tg_trigger->tgname, RelationGetRelationName(trigger->tg_relation)),
+            errhint("Drop the trigger and guard the table with occ.enable()."),
+            errtable(trigger->tg_relation));
+    pg_unreachable();
+}
+
 /*
  * Deletes can only be checked by a trigger that fires on them, and that one
  * must see all updates, or it would not know a row that moves.  Who makes a
@@ -26,15 +41,10 @@ check_events(const TriggerData *trigger, const Options &options)
         (options.policy.deletes == Deletes::allow ||
          (sees_deletes ? trigger->tg_trigger->tgnattr == 0 : !options.deletes_given)))
         return;
-    ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-            errmsg(TRIGGER_FOR_UPDATE(type)
-                       ? "occ.guard() with deletes=checked must be fired BEFORE UPDATE OR DELETE, "
-                         "without a list of columns"
-                       : "occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW"),
-            errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
-                      trigger->tg_trigger->tgname, RelationGetRelationName(trigger->tg_relation)),
-            errhint("Drop the trigger and guard the table with occ.enable()."),
-            errtable(trigger->tg_relation));
+    raise_wrong_events(trigger, TRIGGER_FOR_UPDATE(type)
+                                    ? "occ.guard() with deletes=checked must be fired BEFORE "
+                                      "UPDATE OR DELETE, without a list of columns"
+                                    : not_fired_before_update);
 }
 
 void
@@ -94,14 +104,7 @@ raise_protocol_violation(FunctionCallInfo fcinfo)
                 errmsg("occ.guard() was not called by the trigger manager"),
                 errhint("Guard a table with occ.enable()."));
 
-    const auto *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
-    ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-            errmsg("occ.guard() must be fired BEFORE UPDATE, FOR EACH ROW"),
-            errdetail("Trigger \"%s\" on table \"%s\" fires it otherwise.",
-                      trigger->tg_trigger->tgname, RelationGetRelationName(trigger->tg_relation)),
-            errhint("Drop the trigger and guard the table with occ.enable()."),
-            errtable(trigger->tg_relation));
-    pg_unreachable();
+    raise_wrong_events(reinterpret_cast<TriggerData *>(fcinfo->context), not_fired_before_update);
 }
 
 GuardState *

@@ -108,6 +108,16 @@ append_json(StringInfo json, Datum value, Oid type, bool isnull)
         appendStringInfoString(json, scalar.text);
 }
 
+void
+append_json_member(StringInfo json, bool is_first, const char *name, Datum value, Oid type,
+                   bool isnull)
+{
+    appendStringInfoChar(json, is_first ? '{' : ',');
+    escape_json(json, name);
+    appendStringInfoChar(json, ':');
+    append_json(json, value, type, isnull);
+}
+
 char *
 json_of(Datum value, Oid type, bool isnull)
 {

@@ -24,7 +24,11 @@ JsonScalar json_scalar(Datum value, Oid type, bool isnull);
 /* Append a value as JSON. */
 void append_json(StringInfo json, Datum value, Oid type, bool isnull);
 
-/* The same as a string of its own. */
+/* Append a member of an object, with the comma or brace before it. */
+void append_json_member(StringInfo json, bool is_first, const char *name, Datum value, Oid type,
+                        bool isnull);
+
+/* A value as a string of its own. */
 char *json_of(Datum value, Oid type, bool isnull);
 
 /* A scalar as part of a jsonb; points into it. */

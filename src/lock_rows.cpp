@@ -68,13 +68,9 @@ version_is_expected(const Target &target, const Value &stored, const Value &stat
 {
     return with_version_type(
         target.version, target.policy.time_precision, {}, [&]<class T>(const T &type) {
-            Maybe<typename T::value_type> known;
-            Maybe<typename T::value_type> claimed;
-            if (!stored.isnull)
-                known = {true, Codec<T>::decode(stored.datum)};
-            if (!stated.isnull)
-                claimed = {true, Codec<T>::decode(stated.datum)};
-            return judge(type, Token::read, Echo::bump, known, claimed) == Verdict::bump;
+            return judge(type, Token::read, Echo::bump,
+                         decode_maybe<T>(stored.datum, stored.isnull),
+                         decode_maybe<T>(stated.datum, stated.isnull)) == Verdict::bump;
         });
 }
 
@@ -153,9 +149,7 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
 
     if (batch->target.guarded) {
         const Value &version = actual[selects_version(*batch) ? batch->compared_count : 0];
-        row->version =
-            copy_value(TupleDescAttr(batch->target.descriptor(), batch->target.version.attnum - 1),
-                       version.datum, version.isnull);
+        row->version = copy_value(batch->target.version_attribute(), version.datum, version.isnull);
     }
     if (batch->by_tid) {
         row->table = DatumGetObjectId(slot->tts_values[others + 1]);

@@ -90,7 +90,7 @@ take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot)
 void
 read_versions(Batch *batch, Write write)
 {
-    const RowStatus done = write == Write::remove ? RowStatus::deleted : RowStatus::updated;
+    const RowStatus done = done_by(write);
     RowsRelation rows(*batch, 0);
     Rereading rereading = {batch, nullptr};
     RowReceiver receiver;

@@ -88,8 +88,7 @@ read_guard(Target *target, Needs needs)
     target->policy = options.policy;
     target->version = find_version_column(relation, options.version_column);
     check_policy(relation, target->version, options.policy);
-    target->version_column =
-        TupleDescAttr(target->descriptor(), target->version.attnum - 1)->attname;
+    target->version_column = target->version_attribute()->attname;
     target->trigger = installed.name;
     find_columns(relation, options.key, "key");
     return options.key;

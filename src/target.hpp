@@ -38,6 +38,10 @@ struct Target {
 
     Oid relid() const { return RelationGetRelid(relation); }
     TupleDesc descriptor() const { return columns; }
+    Form_pg_attribute version_attribute() const
+    {
+        return TupleDescAttr(columns, version.attnum - 1);
+    }
 };
 
 /* What a set function needs of its table. */

@@ -9,6 +9,24 @@ PG_FUNCTION_INFO_V1(occ_update_safely);
 PG_FUNCTION_INFO_V1(occ_touch);
 }
 
+namespace occ {
+
+namespace {
+
+/* The steps after reading. */
+Datum
+update_rows(FunctionCallInfo fcinfo, Batch *batch, OnConflict on_conflict, Write write)
+{
+    lock_rows(batch, lock_for_update(*batch));
+    refuse_conflicts(batch, on_conflict, true);
+    write_rows(batch, write);
+    return return_rows(fcinfo, batch);
+}
+
+}  // namespace
+
+}  // namespace occ
+
 /*
  * occ.update(relation regclass, rows jsonb, on_conflict text)
  *     RETURNS TABLE (key jsonb, status text, version text)
@@ -29,10 +47,7 @@ occ_update(PG_FUNCTION_ARGS)
 
     batch->takes_values = true;
     read_rows(batch, rows);
-    lock_rows(batch, lock_for_update(*batch));
-    refuse_conflicts(batch, on_conflict, true);
-    write_rows(batch, Write::update);
-    return return_rows(fcinfo, batch);
+    return update_rows(fcinfo, batch, on_conflict, Write::update);
 }
 
 /*
@@ -57,10 +72,7 @@ occ_update_safely(PG_FUNCTION_ARGS)
 
     read_changes(batch, changes);
     read_rows(batch, snapshot);
-    lock_rows(batch, lock_for_update(*batch));
-    refuse_conflicts(batch, on_conflict, true);
-    write_rows(batch, Write::update);
-    return return_rows(fcinfo, batch);
+    return update_rows(fcinfo, batch, on_conflict, Write::update);
 }
 
 /*
@@ -79,8 +91,5 @@ occ_touch(PG_FUNCTION_ARGS)
     Batch *batch = begin_batch(fcinfo, "expected", RowExclusiveLock, nullptr);
 
     read_rows(batch, expected);
-    lock_rows(batch, lock_for_update(*batch));
-    refuse_conflicts(batch, on_conflict, true);
-    write_rows(batch, Write::touch);
-    return return_rows(fcinfo, batch);
+    return update_rows(fcinfo, batch, on_conflict, Write::touch);
 }

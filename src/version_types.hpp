@@ -68,6 +68,16 @@ struct Codec<RandomUuid> {
     }
 };
 
+/* A version that may be NULL. */
+template <class T>
+Maybe<typename T::value_type>
+decode_maybe(Datum datum, bool isnull)
+{
+    if (isnull)
+        return {};
+    return {true, Codec<T>::decode(datum)};
+}
+
 /*
  * An instant in the epoch of a version type: timestamptz counts from 2000 UTC,
  * timestamp from 2000 in the session's zone (as LOCALTIMESTAMP does), double

@@ -102,8 +102,7 @@ delete_query(const Writing &writing)
 bool
 is_unmoved(const Batch &batch, const BatchRow &row, const Value &sent)
 {
-    const Form_pg_attribute column =
-        TupleDescAttr(batch.target.descriptor(), batch.target.version.attnum - 1);
+    Form_pg_attribute column = batch.target.version_attribute();
 
     if (row.version.isnull || sent.isnull)
         return row.version.isnull && sent.isnull;
@@ -264,13 +263,7 @@ add_rows(RowsRelation *rows, const Writing &writing, const Shape &shape, const G
 void
 write_statement(Batch *batch, const Shape &shape, Write write, Find find, bool sends_version)
 {
-    Writing writing = {batch,
-                       write,
-                       find,
-                       sends_version,
-                       write == Write::remove ? RowStatus::deleted : RowStatus::updated,
-                       nullptr,
-                       NIL};
+    Writing writing = {batch, write, find, sends_version, done_by(write), nullptr, NIL};
     auto *columns =
         static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
     const int set_count = set_columns(shape, columns);
@@ -336,7 +329,7 @@ write_shape(Batch *batch, const Shape &shape, Write write)
     }
     write_statement(batch, shape, write, Find::by_place, sets_version);
     for (const BatchRow *row = shape.rows; row != nullptr; row = row->next_of_shape)
-        complete = complete && row->status == RowStatus::updated;
+        complete = complete && row->status == done_by(write);
     if (!is_first && !complete)
         write_statement(batch, shape, write, Find::by_move, false);
 }
