@@ -82,7 +82,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap bench-batch lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench-batch lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -98,7 +98,7 @@ help: ## List these goals
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
 
 bootstrap: ## Install what is missing to build and test, by Debian package name; print the PG_CONFIG to use
-	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl shellcheck
+	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl python3-django python3-psycopg2 shellcheck
 
 demo: ## See updates get lost without the guard, and none with it
 	$(RUN) test/server demo/run
@@ -125,6 +125,10 @@ isolation: ## Several sessions: test/isolation/ (ISOLATION=name for one)
 tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
 	$(RUN) test/bootstrap libipc-run-perl >/dev/null
 	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS=--verbose
+
+examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_update_safely for one)
+	$(RUN) test/bootstrap python3-django python3-psycopg2 >/dev/null
+	$(RUN) test/server test/examples $(EXAMPLES)
 
 bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
 	$(RUN) test/server bench/batch

@@ -1,7 +1,8 @@
 # The SQL of the documentation runs, and prints what the documentation shows.
 #
-# In README.md and docs/, a ```sql block is run in one psql session.  If a ```text block follows it at once, that is all
-# it prints; otherwise it must run without an error.
+# In README.md, docs/ and examples/, a ```sql block is run in one psql session.  If a ```text block follows it at once, that is all
+# it prints; otherwise it must run without an error.  An example's page finds the
+# tables of its schema.sql.
 use strict;
 use warnings FATAL => 'all';
 use PostgreSQL::Test::Cluster;
@@ -9,6 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use IPC::Run;
 use File::Basename;
+use File::Spec;
 
 my $root = dirname(__FILE__) . '/../..';
 my $node = PostgreSQL::Test::Cluster->new('main');
@@ -53,14 +55,17 @@ sub normalized
 }
 
 my $number = 0;
-for my $page ("$root/README.md", sort glob("$root/docs/*.md"))
+for my $page ("$root/README.md", sort(glob("$root/docs/*.md"), glob("$root/examples/README.md"), glob("$root/examples/*/README.md")))
 {
-	my $name = basename($page);
+	my $name = File::Spec->abs2rel($page, $root);
+	my $schema = dirname($page) . '/schema.sql';
 	my $database = 'docs' . $number++;
 	my @blocks = blocks($page);
 	next unless @blocks;
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	$node->safe_psql($database, 'CREATE EXTENSION occ_lock') unless $name eq 'README.md';
+	command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-f', $schema ], "$name: schema.sql")
+	  if -e $schema;
 	for my $block (@blocks)
 	{
 		my ($line, $sql, $expected) = @$block;
