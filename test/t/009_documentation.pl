@@ -55,7 +55,7 @@ sub normalized
 }
 
 my $number = 0;
-for my $page ("$root/README.md", sort(glob("$root/docs/*.md"), glob("$root/examples/README.md"), glob("$root/examples/*/README.md")))
+for my $page (map { glob "$root/$_" } 'README.md', 'docs/*.md', 'examples/*.md', 'examples/*/*.md')
 {
 	my $name = File::Spec->abs2rel($page, $root);
 	my $schema = dirname($page) . '/schema.sql';
