@@ -37,7 +37,8 @@ REGRESS = \
 	set_values \
 	set_tables \
 	set_privileges \
-	set_guards
+	set_guards \
+	retry
 
 ISOLATION = \
 	delete \
@@ -55,6 +56,7 @@ ISOLATION = \
 	partitions \
 	reevaluation \
 	retry \
+	retry_procedure \
 	savepoints \
 	select_for_update \
 	set_beside_locks \

@@ -157,6 +157,20 @@ COMMENT ON FUNCTION occ.touch(regclass, jsonb, text) IS
 
 -- Handling conflicts.
 
+CREATE PROCEDURE occ.retry(
+        statement text,
+        max_attempts int DEFAULT 5,
+        base_delay interval DEFAULT '5 ms',
+        max_delay interval DEFAULT '1 s',
+        arguments jsonb DEFAULT NULL,
+        INOUT attempts int DEFAULT NULL,
+        INOUT result jsonb DEFAULT NULL)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'occ_retry';
+
+COMMENT ON PROCEDURE occ.retry(text, int, interval, interval, jsonb, int, jsonb) IS
+    'run a statement, and again on fresh data for as long as it conflicts';
+
 CREATE FUNCTION occ.conflicts(detail text)
     RETURNS TABLE (key jsonb, status text, expected text, actual text)
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -180,4 +194,7 @@ GRANT EXECUTE ON FUNCTION
     occ.delete(regclass, jsonb, text),
     occ.touch(regclass, jsonb, text),
     occ.conflicts(text)
+TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE
+    occ.retry(text, int, interval, interval, jsonb, int, jsonb)
 TO PUBLIC;

@@ -39,6 +39,10 @@ extern "C" {
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "common/int.h"
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
 #include "common/shortest_dec.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -49,18 +53,21 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
+#include "parser/parse_param.h"
 #include "parser/parsetree.h"
 #include "port/pg_bitutils.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/pquery.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/json.h"
@@ -161,6 +168,28 @@ reserve_setting_prefix(const char *prefix)
     MarkGUCPrefixReserved(prefix);
 #else
     EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+/* A random number from 0 to 1, of the session's own generator: 15 has a new one (3804539e48). */
+inline double
+random_fraction()
+{
+#if PG_VERSION_NUM >= 150000
+    return pg_prng_double(&pg_global_prng_state);
+#else
+    return static_cast<double>(random()) / MAX_RANDOM_VALUE;
+#endif
+}
+
+/* Since 17 an interval may be infinite (519fc1bd9e). */
+inline bool
+is_finite([[maybe_unused]] const Interval *interval)
+{
+#ifdef INTERVAL_NOT_FINITE
+    return !INTERVAL_NOT_FINITE(interval);
+#else
+    return true;
 #endif
 }
 
