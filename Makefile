@@ -84,7 +84,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench-batch lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench-batch bench-hot-row lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -134,6 +134,9 @@ examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_upd
 
 bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
 	$(RUN) test/server bench/batch
+
+bench-hot-row: ## What eight clients on one row get done: locks, SERIALIZABLE, and the guard with occ.retry()
+	$(RUN) test/server bench/hot_row
 
 lint: ## Format, warnings, symbols, and that no test is left out
 	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint
