@@ -234,6 +234,19 @@ BEGIN
 END $$;
 SELECT id, stock FROM product ORDER BY id;
 
+-- An EXCEPTION clause makes a subtransaction, also where nothing was written.
+SELECT setval('calls', 1, false);
+DO $$
+DECLARE n int; r jsonb;
+BEGIN
+    CALL occ.retry('SELECT flaky(3)', attempts => n, result => r);
+    RAISE NOTICE 'attempts %, result %', n, r;
+    CALL occ.retry('SELECT flaky(9)', 2, attempts => n, result => r);
+EXCEPTION WHEN SQLSTATE 'PT409' THEN
+    RAISE NOTICE 'gave up: %', SQLERRM;
+END $$;
+SELECT id, stock FROM product ORDER BY id;
+
 -- Without a write before it, a DO block's CALL is a transaction of its own: what it did stays if a later one fails.
 :restart
 DO $$
