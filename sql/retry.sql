@@ -247,21 +247,41 @@ EXCEPTION WHEN SQLSTATE 'PT409' THEN
 END $$;
 SELECT id, stock FROM product ORDER BY id;
 
--- Without a write before it, a DO block's CALL is a transaction of its own: what it did stays if a later one fails.
-:restart
-DO $$
+-- A procedure or DO block commits for itself; what it has set and locked stays, from attempt to attempt and afterwards.
+CREATE ROLE regress_occ_clerk;
+GRANT USAGE ON SEQUENCE calls TO regress_occ_clerk;
+GRANT SELECT, UPDATE ON product TO regress_occ_clerk;
+CREATE FUNCTION whoami() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM flaky(2);
+    RETURN current_user;
+END $$;
+CREATE PROCEDURE as_clerk() LANGUAGE plpgsql AS $$
 DECLARE n int; r jsonb;
 BEGIN
-    FOR i IN 1..2 LOOP
-        CALL occ.retry('UPDATE product SET stock = stock + 1 WHERE id = 2 RETURNING stock', attempts => n, result => r);
-        RAISE NOTICE 'attempts %, result %', n, r;
-    END LOOP;
-    CALL occ.retry('SELECT flaky(9)', 2, attempts => n, result => r);
+    SET LOCAL ROLE regress_occ_clerk;
+    PERFORM pg_advisory_xact_lock(1);
+    CALL occ.retry('SELECT whoami()', attempts => n, result => r);
+    RAISE NOTICE 'attempts %, result %, then %, locks %', n, r, current_user,
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory');
 END $$;
+:restart
+CALL as_clerk();
+DROP PROCEDURE as_clerk;
+DROP OWNED BY regress_occ_clerk;
+DROP ROLE regress_occ_clerk;
 SELECT id, stock FROM product ORDER BY id;
 
--- Two statements in one message are a block, too.
+-- So is an argument's function not undone that has written.
 CREATE TABLE log (entry text);
+CREATE FUNCTION written(entry text) RETURNS jsonb LANGUAGE sql AS $$INSERT INTO log VALUES (entry) RETURNING '[3]'::jsonb$$;
+:restart
+CALL occ.retry('SELECT flaky($1)', arguments => written('argument'));
+TABLE log;
+TRUNCATE log;
+DROP FUNCTION written;
+
+-- Two statements in one message are a block, too.
 :restart
 INSERT INTO log VALUES ('before') \; CALL occ.retry('SELECT flaky(9)', 2) \; INSERT INTO log VALUES ('after');
 TABLE log;
@@ -279,7 +299,7 @@ CALL occ.retry('SELECT flaky(1)');
 \echo :SQLSTATE
 ROLLBACK;
 
--- On its own it works under every level, and keeps it from attempt to attempt.
+-- On its own it works under every level.
 CREATE FUNCTION isolation() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM flaky(3);
@@ -292,15 +312,6 @@ SET default_transaction_isolation = 'serializable';
 :restart
 CALL occ.retry('SELECT isolation()');
 RESET default_transaction_isolation;
-:restart
-DO $$
-DECLARE n int; r jsonb;
-BEGIN
-    COMMIT;
-    SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
-    CALL occ.retry('SELECT isolation()', attempts => n, result => r);
-    RAISE NOTICE 'attempts %, result %', n, r;
-END $$;
 
 -- Each attempt has its own now(), later than the pause.
 CREATE TABLE seen (at timestamptz);
@@ -370,7 +381,7 @@ ROLLBACK;
 
 DROP TABLE product, log, seen;
 DROP SEQUENCE calls;
-DROP FUNCTION flaky, check_late, sell, isolation, see, fields_of_last_error, memory, measure;
+DROP FUNCTION flaky, check_late, sell, isolation, see, whoami, fields_of_last_error, memory, measure;
 DROP PROCEDURE committing;
 DROP TYPE pair;
 DROP DOMAIN positive;

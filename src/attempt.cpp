@@ -56,7 +56,7 @@ commit()
 
     PG_TRY();
     {
-        SPI_commit_and_chain();
+        SPI_commit();
     }
     PG_CATCH();
     {
@@ -68,29 +68,42 @@ commit()
     return error;
 }
 
+/* Is the running statement of the client a CALL of that procedure? */
+bool
+is_what_the_client_sent(Oid procedure)
+{
+    if (!PortalIsValid(ActivePortal) || list_length(ActivePortal->stmts) != 1)
+        return false;
+
+    const Node *statement = linitial_node(PlannedStmt, ActivePortal->stmts)->utilityStmt;
+    return statement != nullptr && IsA(statement, CallStmt) &&
+           reinterpret_cast<const CallStmt *>(statement)->funcexpr->funcid == procedure;
+}
+
 }  // namespace
 
 Scope
 scope_of_call(FunctionCallInfo fcinfo)
 {
+    /* Not in a transaction block, nor in a string of several statements. */
     const Node *call = fcinfo->context;
-
-    /* In a transaction block, a function, or a procedure that can't commit. */
     if (call == nullptr || !IsA(call, CallContext) ||
         reinterpret_cast<const CallContext *>(call)->atomic)
         return Scope::subtransaction;
 
-    /* In a block with an EXCEPTION clause. */
-    if (IsSubTransaction())
+    /*
+     * Nor in a procedure or DO block: to end its transaction would be to lose
+     * what it has locked and set in it, the role among that.
+     */
+    if (!is_what_the_client_sent(fcinfo->flinfo->fn_oid))
         return Scope::subtransaction;
 
     /*
-     * There may be something to lose: the caller has written before, or the call
-     * is not the first statement of a pipeline, which looks to PostgreSQL like a
-     * transaction of its own.
+     * Nor after another statement of a pipeline, which looks to PostgreSQL like
+     * a transaction of its own; and no function in the arguments has written.
      */
-    if (TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
-        (MyXactFlags & XACT_FLAGS_PIPELINING) != 0)
+    if ((MyXactFlags & XACT_FLAGS_PIPELINING) != 0 ||
+        TransactionIdIsValid(GetTopTransactionIdIfAny()))
         return Scope::subtransaction;
 
     return Scope::transaction;
@@ -109,7 +122,7 @@ attempt(Scope scope, const UserStatement &statement, Jsonb **result)
 void
 restart_transaction()
 {
-    SPI_rollback_and_chain();
+    SPI_rollback();
 }
 
 }  // namespace occ

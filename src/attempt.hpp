@@ -13,8 +13,8 @@ namespace occ {
 enum class Scope : std::uint8_t { transaction, subtransaction };
 
 /*
- * A transaction, if the procedure may end the one that it was called in and
- * nothing would be lost by that; else a subtransaction.
+ * A transaction, if the CALL is all that the client has sent, so that nothing
+ * of the caller's would be lost by ending it; else a subtransaction.
  */
 Scope scope_of_call(FunctionCallInfo fcinfo);
 
@@ -24,9 +24,8 @@ Scope scope_of_call(FunctionCallInfo fcinfo);
  * memory context, which must outlive the transaction.
  *
  * After a failure the statement's effects are undone, and its locks released.
- * The transaction of Scope::transaction needs an SPI connection that is not
- * atomic, keeps its characteristics, and must be restarted before the next
- * attempt.
+ * Scope::transaction needs an SPI connection that is not atomic, and its
+ * transaction must be restarted before the next attempt.
  */
 ErrorData *attempt(Scope scope, const UserStatement &statement, Jsonb **result);
 
