@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def sql(statement, *parameters):
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else None
+
+
+def until_somebody_waits():
+    """Return when another session waits for a lock that this one holds."""
+    deadline = time.monotonic() + 60
+    while not sql('SELECT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))'):
+        if time.monotonic() > deadline:
+            raise TimeoutError('nobody waits for this session')
+        time.sleep(0.005)
 
 
 class ExampleTest(unittest.TestCase):
