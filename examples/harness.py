@@ -13,9 +13,9 @@ import time
 import unittest
 from pathlib import Path
 
-import django
-from django.conf import settings
 from django.db import connection, connections
+
+from django_project import configure
 
 EXAMPLE = Path(sys.argv[0]).resolve().parent
 DATABASE = f'example_{EXAMPLE.name}_{os.getpid()}'
@@ -35,19 +35,8 @@ def drop_database(owner=os.getpid()):
 psql('-c', f'CREATE DATABASE "{DATABASE}"', database='postgres')
 atexit.register(drop_database)
 psql('-c', 'CREATE EXTENSION occ_lock')
-settings.configure(
-    DATABASES={'default': {
-        'ENGINE': 'django.db.backends.postgresql',
-        'NAME': DATABASE,
-        'HOST': os.environ.get('PGHOST', ''),
-        'PORT': os.environ.get('PGPORT', ''),
-        'USER': os.environ.get('PGUSER', ''),
-    }},
-    DEFAULT_AUTO_FIELD='django.db.models.BigAutoField',
-    SECRET_KEY='only for tests',
-    USE_TZ=True,
-)
-django.setup()
+os.environ['PGDATABASE'] = DATABASE      # also for programs that a test starts
+configure()
 
 
 def sql(statement, *parameters):
