@@ -83,6 +83,12 @@ CALL occ.retry('SELECT * FROM product WHERE false');
 CALL occ.retry('SELECT');
 CALL occ.retry($$SELECT 1 AS a, NULL AS b, '{"x": [1.50]}'::jsonb AS c, ARRAY[1, 2] AS d, '2026-01-01 12:00+0'::timestamptz AS e, ROW(1, 'x') AS f$$);
 CALL occ.retry('SHOW search_path');
+CALL occ.retry('SELECT id AS x, stock AS y FROM product ORDER BY 1 DESC');
+CALL occ.retry('SELECT id AS x, stock AS y, version AS z FROM product WHERE id = 1');
+CALL occ.retry('SELECT * FROM length($$four$$)');
+CALL occ.retry('WITH w (a, b) AS MATERIALIZED (SELECT 1, 2) SELECT * FROM w');
+CALL occ.retry('SELECT 1 AS a UNION ALL SELECT 2 AS b');
+CALL occ.retry('ANALYZE product');
 CALL occ.retry('CREATE TABLE made AS SELECT $1::int AS x', arguments => '[7]');
 TABLE made;
 CALL occ.retry('DROP TABLE made');
@@ -116,6 +122,7 @@ CALL occ.retry('SELECT $1::pair', arguments => '[[1]]');
 CALL occ.retry('SELECT $1 IS NULL', arguments => '[1]');
 \echo :SQLSTATE
 CALL occ.retry('SELECT $1 IS NULL, $1 + 1', arguments => '[1]');
+CALL occ.retry('CREATE TABLE made AS SELECT $1 IS NULL, $1 + 1', arguments => '[1]');
 \echo :SQLSTATE
 CALL occ.retry('SELECT $1::int, $1::text', arguments => '[1]');
 \echo :SQLSTATE
@@ -143,6 +150,20 @@ CALL occ.retry('SELECT $1', arguments => 'null');
 \echo :SQLSTATE
 CALL occ.retry('SELECT $1', arguments => NULL);
 \echo :SQLSTATE
+
+-- A domain of the arguments that looks into a table, right after a rollback, when there is no snapshot.
+CREATE FUNCTION is_product(int) RETURNS boolean STABLE LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM product WHERE id = $1)';
+CREATE DOMAIN product_id AS int CHECK (is_product(VALUE));
+:restart
+CALL occ.retry('SELECT flaky(2), $1::product_id AS id', arguments => '[1]');
+CALL occ.retry('SELECT $1::product_id', arguments => '[3]');
+DROP DOMAIN product_id;
+DROP FUNCTION is_product;
+
+-- The statement may drop what runs it.
+BEGIN;
+CALL occ.retry('DROP EXTENSION occ_lock CASCADE');
+ROLLBACK;
 
 -- What can't be run.
 CALL occ.retry('COMMIT');

@@ -124,10 +124,11 @@ bind(const QueryParameters &parameters)
  * context, and before the first row.
  */
 extern "C" void
-occ_receiver_startup(DestReceiver *self, int, TupleDesc)
+occ_receiver_startup(DestReceiver *self, int, TupleDesc descriptor)
 {
-    const auto *receiver = reinterpret_cast<RowReceiver *>(self);
+    auto *receiver = reinterpret_cast<RowReceiver *>(self);
 
+    receiver->descriptor = descriptor;
     if (receiver->mark.kind != CheckedQuery::Kind::none)
         mark_checked_query(receiver->mark);
 }
@@ -175,6 +176,7 @@ init_receiver(RowReceiver *receiver, const CheckedMark &mark,
     receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_done,
                              occ_receiver_done, DestTuplestore};
     receiver->mark = mark;
+    receiver->descriptor = nullptr;
     receiver->on_row = on_row;
     receiver->receiver = argument;
 }

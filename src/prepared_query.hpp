@@ -33,6 +33,7 @@ struct QueryParameters {
 struct RowReceiver {
     DestReceiver destination; /* must come first */
     CheckedMark mark;
+    TupleDesc descriptor; /* of the result; that of a row's slot may have other names */
     void (*on_row)(void *receiver, TupleTableSlot *slot);
     void *receiver;
 };

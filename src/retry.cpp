@@ -47,9 +47,12 @@ delay_argument(FunctionCallInfo fcinfo, int argument, const char *name)
     const int64 days = int64{delay->month} * DAYS_PER_MONTH + delay->day;
     int64 microseconds;
     if (!pg::is_finite(delay) || pg_mul_s64_overflow(days, USECS_PER_DAY, &microseconds) ||
-        pg_add_s64_overflow(microseconds, delay->time, &microseconds) || microseconds < 0)
+        pg_add_s64_overflow(microseconds, delay->time, &microseconds))
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is too long", name),
+                errhint("Pass an interval such as '5 ms'."));
+    if (microseconds < 0)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("\"%s\" must be a time of zero or more", name),
+                errmsg("\"%s\" must not be negative", name),
                 errhint("Pass an interval such as '5 ms'."));
     return microseconds;
 }
@@ -192,17 +195,20 @@ occ_retry(PG_FUNCTION_ARGS)
     TupleDesc descriptor;
     Jsonb *result;
 
+    /* Before the statement can drop the procedure. */
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    descriptor = BlessTupleDesc(descriptor);
+
     check_isolation(scope);
     SPI_connect_ext(scope == Scope::transaction ? SPI_OPT_NONATOMIC : 0);
     MemoryContextSwitchTo(context);
     const int attempts = run_until_done(retry, scope, &result);
     SPI_finish();
 
-    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-        elog(ERROR, "return type must be a row type");
     const Datum values[] = {Int32GetDatum(attempts),
                             result == nullptr ? Datum{0} : JsonbPGetDatum(result)};
     const bool nulls[] = {false, result == nullptr};
-    return HeapTupleGetDatum(heap_form_tuple(
-        BlessTupleDesc(descriptor), const_cast<Datum *>(values), const_cast<bool *>(nulls)));
+    return HeapTupleGetDatum(
+        heap_form_tuple(descriptor, const_cast<Datum *>(values), const_cast<bool *>(nulls)));
 }

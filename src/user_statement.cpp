@@ -38,8 +38,11 @@ void
 check_kind(Node *statement)
 {
     switch (nodeTag(statement)) {
-    case T_TransactionStmt:
     case T_VacuumStmt:
+        if (!reinterpret_cast<VacuumStmt *>(statement)->is_vacuumcmd)
+            break; /* ANALYZE */
+        raise_cannot_run(CMDTAG_VACUUM);
+    case T_TransactionStmt:
     case T_CreatedbStmt:
     case T_DropdbStmt:
     case T_CreateTableSpaceStmt:
@@ -55,7 +58,25 @@ check_kind(Node *statement)
     }
 }
 
-/* Its one statement, parsed.  A new snapshot, because right after a commit there is none. */
+/* A parameter whose first use left its type open must not have got one by a later use. */
+void
+check_types(const CachedPlanSource &source, ParameterTypes *inferred)
+{
+    ParseState *parse = make_parsestate(nullptr);
+    const ListCell *cell;
+
+    setup_parse_variable_parameters(parse, &inferred->types, &inferred->count);
+    foreach (cell, source.query_list) {
+        auto *query = static_cast<Query *>(lfirst(cell));
+        if (query->commandType == CMD_UTILITY)
+            query = UtilityContainsQuery(query->utilityStmt);
+        if (query != nullptr)
+            check_variable_parameters(parse, query);
+    }
+    free_parsestate(parse);
+}
+
+/* Its one statement, parsed. */
 SPIPlanPtr
 prepare(const char *text, ParameterTypes *inferred)
 {
@@ -63,9 +84,7 @@ prepare(const char *text, ParameterTypes *inferred)
 
     options.parserSetup = occ_infer_parameter_types;
     options.parserSetupArg = inferred;
-    PushActiveSnapshot(GetTransactionSnapshot());
     SPIPlanPtr plan = SPI_prepare_extended(text, &options);
-    PopActiveSnapshot();
     if (plan == nullptr)
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("occ.retry() cannot run this statement: %s",
@@ -82,14 +101,7 @@ prepare(const char *text, ParameterTypes *inferred)
 
     const auto *source = static_cast<CachedPlanSource *>(linitial(sources));
     check_kind(source->raw_parse_tree->stmt);
-
-    /* A parameter whose first use left its type open must not have got one by a later use. */
-    ParseState *parse = make_parsestate(nullptr);
-    const ListCell *query;
-    setup_parse_variable_parameters(parse, &inferred->types, &inferred->count);
-    foreach (query, source->query_list)
-        check_variable_parameters(parse, static_cast<Query *>(lfirst(query)));
-    free_parsestate(parse);
+    check_types(*source, inferred);
     return plan;
 }
 
@@ -101,10 +113,12 @@ check_count(const ParameterTypes &inferred, int given)
                 errmsg("there is no argument for parameter $%d", given + 1),
                 errhint("Pass a JSON array with an element for each parameter in \"arguments\"."));
     if (given > inferred.count)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("the statement has no parameter $%d", inferred.count + 1),
-                errhint("Each element of \"arguments\" is a parameter of the statement: $1, $2, "
-                        "and so on."));
+        ereport(
+            ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("the statement has no parameter $%d", inferred.count + 1),
+            errhint(
+                "Each element of \"arguments\" is a parameter of the statement, $1, $2, and so on. "
+                "EXECUTE and most DDL can take none."));
 }
 
 extern "C" void
@@ -145,6 +159,7 @@ bind(const ParameterTypes &inferred, Jsonb *arguments)
 
 /* The first row of a result. */
 struct FirstRow {
+    RowReceiver receiver;
     MemoryContext context;
     Jsonb *json;
 };
@@ -157,7 +172,7 @@ take_first_row(void *argument, TupleTableSlot *slot)
     if (first->json != nullptr)
         return;
     slot_getallattrs(slot);
-    TupleDesc descriptor = BlessTupleDesc(CreateTupleDescCopy(slot->tts_tupleDescriptor));
+    TupleDesc descriptor = BlessTupleDesc(CreateTupleDescCopy(first->receiver.descriptor));
     const Datum row =
         HeapTupleGetDatum(heap_form_tuple(descriptor, slot->tts_values, slot->tts_isnull));
     const char *json = TextDatumGetCString(DirectFunctionCall1(row_to_json, row));
@@ -182,16 +197,21 @@ check_arguments(Jsonb *arguments)
 Jsonb *
 run_user_statement(const UserStatement &statement, MemoryContext context)
 {
-    FirstRow first = {context, nullptr};
-    RowReceiver receiver;
+    FirstRow first = {{}, context, nullptr};
     SPIExecuteOptions options = {};
 
     SPI_connect();
     ParameterTypes inferred = {static_cast<Oid *>(palloc(sizeof(Oid))), 0};
+
+    /* Input functions and domains may look into tables, and right after a commit there is no
+     * snapshot. */
+    PushActiveSnapshot(GetTransactionSnapshot());
     SPIPlanPtr plan = prepare(statement.text, &inferred);
-    init_receiver(&receiver, {}, take_first_row, &first);
     options.params = bind(inferred, statement.arguments);
-    options.dest = &receiver.destination;
+    PopActiveSnapshot();
+
+    init_receiver(&first.receiver, {}, take_first_row, &first);
+    options.dest = &first.receiver.destination;
 
     const int result = SPI_execute_plan_extended(plan, &options);
     if (result < 0)
