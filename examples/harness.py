@@ -93,6 +93,11 @@ def in_threads(count, function):
     return outcomes
 
 
+def elsewhere(function, *arguments):
+    """The outcome of a function in another session."""
+    return in_threads(1, lambda i: function(*arguments))[0]
+
+
 def in_processes(count, function):
     """The same in processes.  What is returned or raised must be something that pickle knows."""
     connections.close_all()      # a child must not use its parent's

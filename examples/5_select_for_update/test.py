@@ -7,7 +7,7 @@ from threading import Event
 from django.db import OperationalError, transaction
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from harness import ExampleTest, in_threads, sql, until_somebody_waits
+from harness import ExampleTest, elsewhere, in_threads, sql, until_somebody_waits
 
 import by_hand
 import with_occ
@@ -15,14 +15,6 @@ from models import Product
 from occ_django import Conflict, conflicts, sqlstate
 
 LOCK_NOT_AVAILABLE = '55P03'
-
-
-def elsewhere(function, *arguments):
-    """The outcome of a function in another session."""
-    def run(i):
-        with conflicts():
-            return function(*arguments)
-    return in_threads(1, run)[0]
 
 
 def two_lock():
@@ -37,7 +29,7 @@ def two_lock():
 
 
 def one_locks(restock):
-    """One has read product 1 and wants to add 5; another one locks it, and takes 3 once the first one wants to write."""
+    """One reads product 1 and wants to add 5; another one locks it, and takes 3 once the first one wants to write."""
     read, locked = Event(), Event()
 
     def has_read():
@@ -122,7 +114,9 @@ class SelectForUpdate(ExampleTest):
         product = by_hand.open_form(1)
         elsewhere(by_hand.take, 1, 3)
         product.name = 'ripe banana'
-        self.assertConflict(elsewhere(by_hand.submit_form, product), 1)
+        with self.assertRaises(Conflict) as caught, conflicts():
+            by_hand.submit_form(product)
+        self.assertConflict(caught.exception, 1)
         self.assertEqual(self.stocks(), [7, 10, 1])
 
     def test_guarded_an_inner_block_fails_and_the_others_commit(self):
@@ -148,7 +142,8 @@ class SelectForUpdate(ExampleTest):
 
         def lock_free():
             with transaction.atomic():
-                return list(Product.objects.select_for_update(skip_locked=True).order_by('id').values_list('id', flat=True))
+                free = Product.objects.select_for_update(skip_locked=True).order_by('id')
+                return list(free.values_list('id', flat=True))
 
         with transaction.atomic():
             Product.objects.select_for_update().get(pk=1)

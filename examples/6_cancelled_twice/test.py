@@ -99,7 +99,8 @@ class CancelledTwice(OrderTest):
     def test_guarded_orders_of_one_product_do_not_conflict(self):
         sql('UPDATE product SET stock = 2')
         orders = [by_hand.place(1, 1), by_hand.place(1, 1)]
-        self.assertEqual(two_at_once(lambda wait: with_occ.cancel(orders.pop().pk, 1, wait)), ['cancelled', 'cancelled'])
+        outcomes = two_at_once(lambda wait: with_occ.cancel(orders.pop().pk, 1, wait))
+        self.assertEqual(outcomes, ['cancelled', 'cancelled'])
         self.assertEqual(self.stock(), 2)
 
     def test_guarded_plain_sql(self):
@@ -146,7 +147,8 @@ class OverHttp(OrderTest):
                 wait()
                 return self.request('POST', f'{url}/cancel', {'version': seen['version']})
 
-            self.assertEqual(two_at_once(cancel), [(200, {'outcome': 'cancelled'}), (409, {'conflict_ids': [order.pk]})])
+            self.assertEqual(two_at_once(cancel),
+                             [(200, {'outcome': 'cancelled'}), (409, {'conflict_ids': [order.pk]})])
             self.assertEqual(self.stock(), 1)
 
 
