@@ -50,7 +50,11 @@ def conflicts():
         if isinstance(error, Conflict) or sqlstate(error) != CONFLICT:
             raise
         report = error.__cause__.diag
-        raise Conflict(report.message_primary, json.loads(report.message_detail)) from error.__cause__
+        try:
+            detail = json.loads(report.message_detail)
+        except (TypeError, ValueError):     # somebody's own RAISE SQLSTATE 'PT409'
+            detail = {}
+        raise Conflict(report.message_primary, detail) from error.__cause__
 
 
 def retry(attempts=5, base_delay=0.005, max_delay=1.0, using=None):
@@ -58,6 +62,9 @@ def retry(attempts=5, base_delay=0.005, max_delay=1.0, using=None):
 
     Inside another transaction an attempt is a savepoint, which can only help under READ COMMITTED.
     """
+    if attempts < 1:
+        raise ValueError('attempts must be at least 1')
+
     def decorate(function):
         @functools.wraps(function)
         def run(*args, **kwargs):

@@ -13,7 +13,7 @@ from harness import ExampleTest, elsewhere, in_threads, sql, until_somebody_wait
 import by_hand
 import with_occ
 from models import Product
-from occ_django import Conflict, conflicts, sqlstate
+from occ_django import Conflict, conflicts, retry, sqlstate
 
 ACTIVE_SQL_TRANSACTION = '25001'
 SERIALIZATION_FAILURE = '40001'
@@ -223,6 +223,16 @@ class OrderWithStock(ExampleTest):
 
         self.assertEqual(elsewhere(order), 2)
         self.assertStock(44)
+
+    def test_a_conflict_that_was_raised_by_hand_has_no_ids(self):
+        for using in '', " USING DETAIL = 'just so'":
+            with self.assertRaises(Conflict) as caught, conflicts():
+                sql(f"DO $$ BEGIN RAISE SQLSTATE 'PT409'{using}; END $$")
+            self.assertEqual(caught.exception.conflict_ids, [])
+
+    def test_no_attempts_are_an_error(self):
+        with self.assertRaises(ValueError):
+            retry(attempts=0)
 
     # In SQL
 
