@@ -76,6 +76,15 @@ read_attribute(HeapTuple tuple, TupleDesc descriptor, const Attribute &attribute
     return fetch_att(address, attribute.by_value, attribute.length);
 }
 
+/* Are two values of the attribute the same, bit by bit? */
+inline bool
+same_value(const Attribute &attribute, Datum one, Datum other)
+{
+    if (attribute.by_value)
+        return one == other;
+    return memcmp(DatumGetPointer(one), DatumGetPointer(other), attribute.length) == 0;
+}
+
 /*
  * Overwrite the attribute at that address in a row that a BEFORE trigger was
  * given, in the slot as well as in its tuple.  Returns false, and does nothing,

@@ -189,4 +189,34 @@ report_unchecked_delete(int elevel, const TableName &table)
             (set_object_fields(table), 0));
 }
 
+void
+raise_null_version(const TriggerData *trigger, const VersionColumn &version)
+{
+    Relation relation = trigger->tg_relation;
+    Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), version.attnum - 1);
+
+    ereport(ERROR, errcode(ERRCODE_NOT_NULL_VIOLATION),
+            errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+                   NameStr(attribute->attname), RelationGetRelationName(relation)),
+            errhint("State the version that you read."), errtablecol(relation, version.attnum));
+    pg_unreachable();
+}
+
+/*
+ * Under InNoForceRLSOperation() we may be in a referential action, which can
+ * not state a version; but a user's trigger that a cascade fired sees the flag
+ * as well.  The query's end tells them apart.
+ */
+void
+note_unproven_update(const TriggerData *trigger, const VersionColumn &version, const Policy &policy)
+{
+    const bool only_warns = policy.unstated == Unstated::warn;
+    const bool maybe_referential = InNoForceRLSOperation();
+
+    if (!only_warns && !maybe_referential && policy.enforce == Enforce::error)
+        report_unstated_update(ERROR, table_name(trigger, version));
+    record_unproven(trigger, version, policy.enforce, only_warns,
+                    maybe_referential ? Excuse::referential : Excuse::none);
+}
+
 }  // namespace occ

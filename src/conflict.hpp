@@ -23,6 +23,20 @@ void report_unstated_update(int elevel, const TableName &table);
 /* Report that a DELETE came from elsewhere than occ.delete(). */
 void report_unchecked_delete(int elevel, const TableName &table);
 
+/*
+ * Raise 23502: a NULL for a version column that is NOT NULL.  PostgreSQL's own
+ * error, raised by us, because it might not get that far: a later trigger may
+ * fill the column, and a foreign table's constraint is not enforced.
+ */
+[[noreturn]] void raise_null_version(const TriggerData *trigger, const VersionColumn &version);
+
+/*
+ * An UPDATE of a row does not say what it has read, and the owner wants to
+ * know: raise that at once, or record it where only the query's end can tell.
+ */
+void note_unproven_update(const TriggerData *trigger, const VersionColumn &version,
+                          const Policy &policy);
+
 }  // namespace occ
 
 #endif

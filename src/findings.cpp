@@ -250,10 +250,17 @@ void
 record_stale(const Refusal &refusal)
 {
     Findings *findings = findings_for(refusal.trigger);
-    TableFindings *table = table_for(findings, refusal.trigger, *refusal.version, refusal.enforce);
+    TableFindings *table =
+        table_for(findings, refusal.trigger, *refusal.version, refusal.policy->enforce);
     const ItemPointerData &tid = refusal.trigger->tg_trigtuple->t_self;
     const bool has_address = ItemPointerIsValid(&tid);
 
+    /* Neither values nor the row's place: the user may not be allowed to know them. */
+    ereport(DEBUG1,
+            errmsg_internal("occ_lock: a row of \"%s\" is stale: token \"%s\" does not let the "
+                            "stated version pass over the stored one",
+                            RelationGetRelationName(refusal.trigger->tg_relation),
+                            name_of(refusal.policy->token).data()));
     table->conflicts++;
     table->stated_next += refusal.stated_next;
 

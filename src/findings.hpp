@@ -108,8 +108,8 @@ inline constexpr Size max_listed_bytes = Size{16} * 1024 * 1024;
 struct Refusal {
     const TriggerData *trigger;
     const VersionColumn *version;
+    const Policy *policy;
     std::string_view key_option;
-    Enforce enforce;
     Datum expected;
     Datum actual;
     bool expected_null;

@@ -9,6 +9,7 @@
 #include "pg.hpp"
 
 #include "conflict.hpp"
+#include "decision.hpp"
 #include "findings.hpp"
 #include "guard_state.hpp"
 #include "settings.hpp"
@@ -36,16 +37,14 @@ struct Row {
     TupleDesc descriptor() const { return RelationGetDescr(trigger->tg_relation); }
 };
 
-/* Did an UPDATE that does not name the version column change it, through an earlier trigger? */
+/* Is NEW's version another than OLD's?  Where the UPDATE does not name it, an earlier trigger did
+ * that. */
 bool
 version_was_changed(const Row &row)
 {
     if (row.stored_null || row.stated_null)
         return row.stored_null != row.stated_null;
-    if (row.guard->attribute.by_value)
-        return row.stored != row.stated;
-    return memcmp(DatumGetPointer(row.stored), DatumGetPointer(row.stated),
-                  row.guard->attribute.length) != 0;
+    return !same_value(row.guard->attribute, row.stored, row.stated);
 }
 
 /* Did nothing change but ignored columns? */
@@ -99,131 +98,49 @@ bumped(const Row &row, const T &type, const Maybe<typename T::value_type> &store
     return with_version(row, Codec<T>::encode(next), false);
 }
 
-/*
- * Apply the policy for updates that state no version.  Returns true if the
- * version moves.
- *
- * Under InNoForceRLSOperation() we may be in a referential action, which can
- * not state one; but a user's trigger that a cascade fired sees the flag as
- * well.  The query's end tells them apart.
- */
-bool
-unstated_moves(const Row &row)
+/* The row as it is to be written, or null to leave it out. */
+template <VersionType T>
+HeapTuple
+settle(const Row &row, const T &type)
 {
     const GuardState &guard = *row.guard;
-    const bool maybe_referential = InNoForceRLSOperation();
+    HeapTuple as_stated = row.trigger->tg_newtuple;
+    const auto stored = decode_maybe<T>(row.stored, row.stored_null);
+    const auto stated = decode_maybe<T>(row.stated, row.stated_null);
+    const bool changed = version_was_changed(row);
+    const Claim claim = {guard.named || changed, !changed, guard.checked};
 
-    switch (guard.policy.unstated) {
-    case Unstated::keep:
-        return false;
-    case Unstated::bump:
-        break;
-    case Unstated::warn:
-        record_unproven(row.trigger, guard.version, guard.policy.enforce, true,
-                        maybe_referential ? Excuse::referential : Excuse::none);
-        break;
-    case Unstated::reject:
-        if (!maybe_referential && guard.policy.enforce == Enforce::error)
-            report_unstated_update(ERROR, table_name(row.trigger, guard.version));
-        record_unproven(row.trigger, guard.version, guard.policy.enforce, false,
-                        maybe_referential ? Excuse::referential : Excuse::none);
+    if (row.stated_null && guard.version.not_null && claim.stated && !(claim.checked && claim.echo))
+        raise_null_version(row.trigger, guard.version);
+
+    const Decision decision = decide(type, guard.policy, claim, stored, stated);
+    const bool ignored = (decision.ignorable || decision.unproven) && only_ignored_changed(row);
+    if (decision.unproven && !ignored)
+        note_unproven_update(row.trigger, guard.version, guard.policy);
+
+    switch (decision.write) {
+    case Write::next:
+        if (!(decision.ignorable && ignored))
+            return bumped(row, type, stored);
+        [[fallthrough]];
+    case Write::stored:
+        /* The echo may have been truncated: time_precision. */
+        return changed ? with_version(row, row.stored, row.stored_null) : as_stated;
+    case Write::stated:
+        return as_stated;
+    case Write::nothing:
         break;
     }
-    return true;
-}
-
-/*
- * A NULL for a NOT NULL column: PostgreSQL's own error, raised here.  It might
- * not get that far: a later trigger may fill the column, and a foreign table's
- * constraint is not enforced.
- */
-[[noreturn]] void
-raise_null(const Row &row)
-{
-    Relation relation = row.trigger->tg_relation;
-    const AttrNumber attnum = row.guard->version.attnum;
-
-    ereport(ERROR, errcode(ERRCODE_NOT_NULL_VIOLATION),
-            errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                   NameStr(TupleDescAttr(row.descriptor(), attnum - 1)->attname),
-                   RelationGetRelationName(relation)),
-            errhint("State the version that you read."), errtablecol(relation, attnum));
-    pg_unreachable();
-}
-
-/* Record a stale row.  Returns whether it passes all the same. */
-bool
-refuse(const Row &row, bool stated_next)
-{
-    const GuardState &guard = *row.guard;
-
-    /* Neither values nor the row's place: the user may not be allowed to know them. */
-    ereport(DEBUG1, errmsg_internal("occ_lock: a row of \"%s\" is stale: token \"%s\" does not "
-                                    "let the stated version pass over the stored one",
-                                    RelationGetRelationName(row.trigger->tg_relation),
-                                    name_of(guard.policy.token).data()));
     record_stale({.trigger = row.trigger,
                   .version = &guard.version,
+                  .policy = &guard.policy,
                   .key_option = guard.key_option,
-                  .enforce = guard.policy.enforce,
                   .expected = row.stated,
                   .actual = row.stored,
                   .expected_null = row.stated_null,
                   .actual_null = row.stored_null,
-                  .stated_next = stated_next});
-    return guard.policy.enforce == Enforce::warn;
-}
-
-/* The row as it is to be written, or null to leave it out. */
-template <VersionType T>
-HeapTuple
-decide(const Row &row, const T &type)
-{
-    using Value = typename T::value_type;
-
-    const GuardState &guard = *row.guard;
-    HeapTuple as_stated = row.trigger->tg_newtuple;
-    const Maybe<Value> stored = decode_maybe<T>(row.stored, row.stored_null);
-    const Maybe<Value> stated = decode_maybe<T>(row.stated, row.stated_null);
-    const bool has_stored = stored.has && type.present(stored.value);
-
-    if (!guard.named && !version_was_changed(row)) {
-        if (only_ignored_changed(row) || !unstated_moves(row))
-            return as_stated;
-        return bumped(row, type, stored);
-    }
-    /* It states what it has read under a lock, even where nobody could state that. */
-    if (guard.checked && !version_was_changed(row))
-        return has_stored && only_ignored_changed(row) ? as_stated : bumped(row, type, stored);
-    if (row.stated_null && guard.version.not_null)
-        raise_null(row);
-
-    switch (judge(type, guard.policy.token, guard.policy.echo, stored, stated)) {
-    case Verdict::bump:
-        if (!only_ignored_changed(row) || (stated.has && !has_stored))
-            return bumped(row, type, stored);
-        [[fallthrough]];
-    case Verdict::keep_stored:
-        /* The echo may have been truncated: time_precision. */
-        return version_was_changed(row) ? with_version(row, row.stored, row.stored_null)
-                                        : as_stated;
-    case Verdict::keep_stated:
-        return as_stated;
-    case Verdict::unstated:
-        if (!only_ignored_changed(row))
-            unstated_moves(row); /* may raise; the version moves in any case */
-        if (has_stored && type.standing(stated.value, stored.value) == Standing::old_stamp)
-            return bumped(row, type, stored);
-        return as_stated;
-    case Verdict::stale:
-        break;
-    }
-
-    const bool stated_next =
-        guard.policy.token == Token::read && stated.has && type.present(stated.value) &&
-        (has_stored ? type.standing(stated.value, stored.value) : type.over_null(stated.value)) ==
-            Standing::next;
-    return refuse(row, stated_next) ? bumped(row, type, stored) : nullptr;
+                  .stated_next = states_next(type, guard.policy.token, stored, stated)});
+    return guard.policy.enforce == Enforce::warn ? bumped(row, type, stored) : nullptr;
 }
 
 HeapTuple
@@ -247,7 +164,7 @@ guard_update(const TriggerData *trigger, GuardState *guard)
                        &row.stored_null);
 
     HeapTuple result = with_version_type(guard->version, guard->policy.time_precision, guard->clock,
-                                         [&row](const auto &type) { return decide(row, type); });
+                                         [&row](const auto &type) { return settle(row, type); });
     if (guard->is_partition && guard->policy.deletes == Deletes::checked && result != nullptr)
         guard->passed = trigger->tg_trigtuple->t_self;
     return result;

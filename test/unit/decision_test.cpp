@@ -1,0 +1,108 @@
+/* What becomes of a row's version, without a server: see src/decision.hpp. */
+#include "decision.hpp"
+
+#include <gtest/gtest.h>
+
+namespace occ {
+namespace {
+
+using Integer = Counter<std::int32_t>;
+
+constexpr Claim unstated = {false, true, false};
+constexpr Claim stated = {true, false, false};
+constexpr Claim echo = {true, true, false};
+constexpr Claim checked_echo = {true, true, true};
+
+Decision
+decided(const Policy &policy, const Claim &claim, int stored_version, int stated_version)
+{
+    return decide(Integer{}, policy, claim, {true, stored_version}, {true, stated_version});
+}
+
+TEST(Decision, FollowsThePolicyIfNothingIsStated)
+{
+    Policy policy;
+
+    for (const Unstated choice : {Unstated::bump, Unstated::warn, Unstated::reject}) {
+        policy.unstated = choice;
+        const Decision decision = decided(policy, unstated, 5, 5);
+        EXPECT_EQ(decision.write, Write::next);
+        EXPECT_EQ(decision.unproven, choice != Unstated::bump);
+        EXPECT_TRUE(decision.ignorable);
+    }
+    policy.unstated = Unstated::keep;
+    EXPECT_EQ(decided(policy, unstated, 5, 5).write, Write::stored);
+    EXPECT_FALSE(decided(policy, unstated, 5, 5).unproven);
+}
+
+TEST(Decision, AChangedValueCountsAsStated)
+{
+    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 4).write, Write::nothing);
+    EXPECT_FALSE(decided(policy_of(Preset::strict), stated, 5, 4).unproven);
+}
+
+TEST(Decision, WritesNextStoredOrStated)
+{
+    EXPECT_EQ(decided(policy_of(Preset::shared), echo, 5, 5).write, Write::next);
+    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 6).write, Write::stated);
+    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 7).write, Write::nothing);
+    EXPECT_EQ(decided(policy_of(Preset::orm), echo, 5, 5).write, Write::stored);
+    EXPECT_EQ(decided(policy_of(Preset::orm), stated, 5, 7).write, Write::stated);
+    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 6).write, Write::nothing);
+}
+
+TEST(Decision, AQueryThatHasCheckedItsRowsMayStateWhatItRead)
+{
+    Policy policy;
+    policy.token = Token::next;
+
+    EXPECT_EQ(decided(policy, echo, 5, 5).write, Write::nothing);
+    EXPECT_EQ(decided(policy, checked_echo, 5, 5).write, Write::next);
+    EXPECT_TRUE(decided(policy, checked_echo, 5, 5).ignorable);
+    EXPECT_FALSE(decide(Integer{}, policy, checked_echo, {}, {}).ignorable);
+}
+
+TEST(Decision, TheFirstVersionOfARowIsNeverIgnored)
+{
+    Policy policy;
+    policy.token = Token::read;
+
+    /* An infinity counts as NULL, and what is stated over it repairs it. */
+    const Decision repair =
+        decide(Timestamps{}, policy, stated, {true, Timestamps::infinity}, {true, 0});
+    EXPECT_EQ(repair.write, Write::next);
+    EXPECT_FALSE(repair.ignorable);
+}
+
+TEST(Decision, AStampProvesNothing)
+{
+    Policy policy;
+    Timestamps type;
+    type.clock = {1000, 2000};
+
+    for (const Unstated choice :
+         {Unstated::bump, Unstated::keep, Unstated::warn, Unstated::reject}) {
+        const bool unproven = choice == Unstated::warn || choice == Unstated::reject;
+        policy.unstated = choice;
+
+        const Decision later = decide(type, policy, stated, {true, 5000}, {true, 9000});
+        EXPECT_EQ(later.write, Write::stated);
+        EXPECT_EQ(later.unproven, unproven);
+
+        const Decision start = decide(type, policy, stated, {true, 5000}, {true, 1000});
+        EXPECT_EQ(start.write, Write::next);
+        EXPECT_EQ(start.unproven, unproven);
+    }
+}
+
+TEST(Decision, TheHintKnowsWhoStatesTheNextVersion)
+{
+    EXPECT_TRUE(states_next(Integer{}, Token::read, {true, 5}, {true, 6}));
+    EXPECT_TRUE(states_next(Integer{}, Token::read, {}, {true, 1}));
+    EXPECT_FALSE(states_next(Integer{}, Token::read, {true, 5}, {true, 4}));
+    EXPECT_FALSE(states_next(Integer{}, Token::read, {true, 5}, {}));
+    EXPECT_FALSE(states_next(Integer{}, Token::automatic, {true, 5}, {true, 6}));
+}
+
+}  // namespace
+}  // namespace occ
