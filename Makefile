@@ -118,6 +118,7 @@ unit: ## The version arithmetic (GoogleTest, no server)
 		test/unit/*.cpp -lgtest -lgtest_main -pthread -o build/unit
 	@build/unit
 
+# The four that follow run with inlined guards and without: INLINE=on or INLINE=off.
 regress: ## One session: sql/ against expected/ (REGRESS=name for one)
 	$(RUN) test/server make -s installcheck ISOLATION=
 

@@ -25,6 +25,22 @@ CREATE FUNCTION occ.guard() RETURNS trigger
 COMMENT ON FUNCTION occ.guard() IS
     'trigger function: keeps the version column, refuses updates that state a stale version';
 
+-- The trigger's work as a part of the plan of an UPDATE. Nobody can call these from SQL: they take an "internal".
+
+CREATE FUNCTION occ.next_version(internal, relation regclass, stored anyelement) RETURNS anyelement
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'occ_next_version';
+
+COMMENT ON FUNCTION occ.next_version(internal, regclass, anyelement) IS
+    'in plans only: the version that an UPDATE of a guarded table writes';
+
+CREATE FUNCTION occ.next_version(internal, relation regclass, stored anyelement, stated anyelement) RETURNS anyelement
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'occ_next_version';
+
+COMMENT ON FUNCTION occ.next_version(internal, regclass, anyelement, anyelement) IS
+    'in plans only: the version that an UPDATE of a guarded table writes, if the version read is right';
+
 -- Guarding tables.
 
 CREATE FUNCTION occ.enable(
@@ -185,6 +201,8 @@ GRANT USAGE ON SCHEMA occ TO PUBLIC;
 GRANT SELECT ON occ.tables TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     occ.guard(),
+    occ.next_version(internal, regclass, anyelement),
+    occ.next_version(internal, regclass, anyelement, anyelement),
     occ.enable(regclass, name, text, name[], text, text, text, text, text, text, name[]),
     occ.disable(regclass, boolean),
     occ.guard_options(oid, bytea),

@@ -6,7 +6,7 @@ INSERT INTO t SELECT i, 'note' FROM generate_series(1, 5) AS i;
 INSERT INTO u SELECT i, 'note' FROM generate_series(1, 2) AS i;
 SELECT occ.enable('t');
 SELECT occ.enable('u', preset => 'strict');
-SELECT name, setting, context, vartype FROM pg_settings WHERE name LIKE 'occ\_lock.%' ORDER BY name COLLATE "C";
+SELECT name, boot_val, context, vartype FROM pg_settings WHERE name LIKE 'occ\_lock.%' ORDER BY name COLLATE "C";
 
 -- All fields of the error.
 CREATE FUNCTION fields(command text) RETURNS text LANGUAGE plpgsql AS $$

@@ -1,6 +1,8 @@
 /* The library: magic block and start-up. */
 #include "pg.hpp"
 
+#include "inline_plan.hpp"
+#include "inline_query.hpp"
 #include "settings.hpp"
 #include "statement.hpp"
 
@@ -19,4 +21,6 @@ _PG_init(void)
 {
     occ::settings::define();
     occ::watch_statements();
+    occ::inline_guards_into_plans();
+    occ::watch_inlined_queries();
 }

@@ -33,8 +33,10 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -51,7 +53,9 @@ extern "C" {
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "parser/parse_param.h"
 #include "parser/parsetree.h"
@@ -137,6 +141,41 @@ needed_permissions(EState *estate, Index range_table_index)
     return {info->requiredPerms, info->checkAsUser};
 #else
     return {entry->requiredPerms, entry->checkAsUser};
+#endif
+}
+
+/* The columns that an UPDATE sets, offset by FirstLowInvalidHeapAttributeNumber. */
+inline const Bitmapset *
+columns_set([[maybe_unused]] const Query *query, const RangeTblEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+    if (entry->perminfoindex == 0)
+        return nullptr;
+    return getRTEPermissionInfo(query->rteperminfos, entry)->updatedCols;
+#else
+    return entry->updatedCols;
+#endif
+}
+
+/* May a role execute a function?  16 replaced the per-class functions (c727f511bd). */
+inline bool
+may_execute(Oid function, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+/* Is a query a MERGE?  15 brought it (7103ebb7aa). */
+inline bool
+is_merge([[maybe_unused]] const Query *query)
+{
+#if PG_VERSION_NUM >= 150000
+    return query->commandType == CMD_MERGE;
+#else
+    return false;
 #endif
 }
 

@@ -7,36 +7,6 @@ namespace occ {
 
 namespace {
 
-bool
-kind_of(Oid type, VersionKind *kind)
-{
-    switch (type) {
-    case INT2OID:
-        *kind = VersionKind::smallint;
-        return true;
-    case INT4OID:
-        *kind = VersionKind::integer;
-        return true;
-    case INT8OID:
-        *kind = VersionKind::bigint;
-        return true;
-    case TIMESTAMPOID:
-        *kind = VersionKind::timestamp;
-        return true;
-    case TIMESTAMPTZOID:
-        *kind = VersionKind::timestamptz;
-        return true;
-    case FLOAT8OID:
-        *kind = VersionKind::double_precision;
-        return true;
-    case UUIDOID:
-        *kind = VersionKind::uuid;
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Call action with every valid unique index of a relation that is not partial. */
 template <class Action>
 void
@@ -123,6 +93,36 @@ raise_no_version_column(Relation relation, std::string_view name)
 
 }  // namespace
 
+bool
+version_kind_of(Oid type, VersionKind *kind)
+{
+    switch (type) {
+    case INT2OID:
+        *kind = VersionKind::smallint;
+        return true;
+    case INT4OID:
+        *kind = VersionKind::integer;
+        return true;
+    case INT8OID:
+        *kind = VersionKind::bigint;
+        return true;
+    case TIMESTAMPOID:
+        *kind = VersionKind::timestamp;
+        return true;
+    case TIMESTAMPTZOID:
+        *kind = VersionKind::timestamptz;
+        return true;
+    case FLOAT8OID:
+        *kind = VersionKind::double_precision;
+        return true;
+    case UUIDOID:
+        *kind = VersionKind::uuid;
+        return true;
+    default:
+        return false;
+    }
+}
+
 AttrNumber
 find_column(TupleDesc descriptor, std::string_view name)
 {
@@ -146,7 +146,7 @@ find_version_column(Relation relation, std::string_view name)
     VersionColumn column = {attnum, attribute->atttypid, attribute->atttypmod,
                             attribute->attnotnull, VersionKind::bigint};
 
-    if (!kind_of(column.type, &column.kind))
+    if (!version_kind_of(column.type, &column.kind))
         ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH),
                 errmsg("column \"%s\" of type %s cannot hold a version",
                        NameStr(attribute->attname), format_type_be(column.type)),
@@ -169,7 +169,7 @@ find_version_column(Relation relation, std::string_view name)
 void
 check_policy(Relation relation, const VersionColumn &column, const Policy &policy)
 {
-    if (policy.token == Token::next && (is_time(column.kind) || column.kind == VersionKind::uuid))
+    if (policy.token == Token::next && !has_known_next(column.kind))
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("token \"next\" does not work with a version of type %s",
                        format_type_be(column.type)),

@@ -42,11 +42,21 @@ is_time(VersionKind kind)
 inline constexpr VersionColumn added_version_column = {InvalidAttrNumber, INT8OID, -1, true,
                                                        VersionKind::bigint};
 
+/* The kind of version that a type holds; false if it can't hold one. */
+bool version_kind_of(Oid type, VersionKind *kind);
+
 /*
  * Find the version column by name.  Errors: 42703 (no such column), 42804
  * (type that can't hold a version), 42P17 (generated or system column).
  */
 VersionColumn find_version_column(Relation relation, std::string_view name);
+
+/* Can a client know the next version of such a column? */
+constexpr bool
+has_known_next(VersionKind kind)
+{
+    return !is_time(kind) && kind != VersionKind::uuid;
+}
 
 /* Raise 22023 if an option makes no sense for the version's type. */
 void check_policy(Relation relation, const VersionColumn &column, const Policy &policy);

@@ -8,6 +8,7 @@ namespace occ::settings {
 
 bool bypass = false;
 int max_reported_rows = 1000;
+bool inline_guards = true;
 
 namespace {
 
@@ -63,6 +64,11 @@ define()
         "occ_lock.max_reported_rows", "Sets how many stale rows the detail of a conflict lists.",
         "The number of conflicts is exact even where the list ends early.", &max_reported_rows,
         1000, 0, 100000, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "occ_lock.inline", "Checks versions in the plan of an UPDATE, where that is possible.",
+        "Results are the same as with the trigger alone, which remains installed and decides in "
+        "doubt.",
+        &inline_guards, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomStringVariable(
         "occ_lock.conflict_sqlstate", "Sets the SQLSTATE of optimistic lock conflicts.",
         "\"40001\" suits clients that retry whole transactions on a serialization failure.",

@@ -10,6 +10,9 @@ extern bool bypass;
 /* How many stale rows the DETAIL of one conflict lists.  The count is exact all the same. */
 extern int max_reported_rows;
 
+/* Check versions in the plan of an UPDATE where that comes to the same as the trigger. */
+extern bool inline_guards;
+
 /* The SQLSTATE of conflicts, encoded as errcode() takes it. */
 int conflict_sqlstate();
 

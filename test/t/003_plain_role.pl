@@ -12,6 +12,8 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('role');
 $node->init;
 $node->append_conf('postgresql.conf', 'fsync = off');
+# Also with INLINE=on: some of what follows is about sessions that have not loaded the library yet.
+$node->append_conf('postgresql.conf', "session_preload_libraries = ''");
 $node->start;
 
 # Run SQL as a role.  Returns its output, or the error with all of its fields.

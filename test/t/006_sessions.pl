@@ -11,6 +11,8 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('sessions');
 $node->init;
 $node->append_conf('postgresql.conf', 'fsync = off');
+# Also with INLINE=on: some of what follows is about sessions that have not loaded the library yet.
+$node->append_conf('postgresql.conf', "session_preload_libraries = ''");
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION occ_lock;
