@@ -13,6 +13,7 @@ OBJS = $(patsubst $(HERE)%.cpp,%.o,$(sort $(wildcard $(HERE)src/*.cpp)))
 
 REGRESS = \
 	install \
+	inline \
 	guard_integer \
 	guard_time \
 	guard_uuid \
@@ -48,6 +49,7 @@ ISOLATION = \
 	first_writer_rolls_back \
 	foreign_keys \
 	gets_through \
+	inlined \
 	ignored_columns \
 	key_change \
 	merge \
