@@ -10,11 +10,34 @@ namespace occ {
 
 namespace {
 
-/* Is that function our guard, and nothing around it (SET, SECURITY DEFINER)? */
+/* A function that was seen to be our guard, until some function changes. */
+Oid known_guard = InvalidOid;
+
+extern "C" void
+occ_functions_changed(Datum, int, uint32)
+{
+    known_guard = InvalidOid;
+}
+
+/*
+ * Is that function our guard, and nothing around it (SET, SECURITY DEFINER)?
+ * Asked for every UPDATE, and looking it up would be half of what inlining costs one.
+ */
 bool
 is_guard(Oid function)
 {
-    return is_our_function(function, "occ_guard", occ_guard);
+    static bool watching = false;
+
+    if (function == known_guard)
+        return true;
+    if (!watching) {
+        CacheRegisterSyscacheCallback(PROCOID, occ_functions_changed, Datum{0});
+        watching = true;
+    }
+    if (!is_our_function(function, "occ_guard", occ_guard))
+        return false;
+    known_guard = function;
+    return true;
 }
 
 /* Do all columns of an array literal exist?  The guard would raise if one does not. */

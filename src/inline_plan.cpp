@@ -66,7 +66,7 @@ set_entry(const Query *query, AttrNumber attnum)
 bool
 is_inlinable(Query *query, GuardedUpdate *update)
 {
-    const auto *entry = rt_fetch(query->resultRelation, query->rtable);
+    auto *entry = rt_fetch(query->resultRelation, query->rtable);
     InlinableGuard guard;
 
     if (entry->rtekind != RTE_RELATION)

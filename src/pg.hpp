@@ -74,6 +74,7 @@ extern "C" {
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -146,7 +147,7 @@ needed_permissions(EState *estate, Index range_table_index)
 
 /* The columns that an UPDATE sets, offset by FirstLowInvalidHeapAttributeNumber. */
 inline const Bitmapset *
-columns_set([[maybe_unused]] const Query *query, const RangeTblEntry *entry)
+columns_set([[maybe_unused]] const Query *query, RangeTblEntry *entry)
 {
 #if PG_VERSION_NUM >= 160000
     if (entry->perminfoindex == 0)
