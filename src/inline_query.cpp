@@ -106,18 +106,19 @@ find_update(const QueryDesc *query, Oid relid)
     return nullptr;
 }
 
-bool
-is_alike(const InlinableGuard &one, const InlinableGuard &other)
-{
-    return one.policy == other.policy && one.version.type == other.version.type &&
-           one.version.typmod == other.version.typmod &&
-           one.version.not_null == other.version.not_null;
-}
-
 const NameData &
 version_name(Relation relation, const InlinableGuard &guard)
 {
     return TupleDescAttr(RelationGetDescr(relation), guard.version.attnum - 1)->attname;
+}
+
+bool
+is_alike(Relation table, const InlinableGuard &guard, Relation root, const InlinableGuard &named)
+{
+    return guard.policy == named.policy && guard.version.type == named.version.type &&
+           guard.version.typmod == named.version.typmod &&
+           guard.version.not_null == named.version.not_null &&
+           strcmp(NameStr(version_name(table, guard)), NameStr(version_name(root, named))) == 0;
 }
 
 /* Can the trigger be spared on all tables that an UPDATE writes?  Fills in what the check needs. */
@@ -136,15 +137,13 @@ can_be_disarmed(InlinedUpdate *update, MemoryContext query_context)
     for (int i = 0; i < state->mt_nrels; i++) {
         const ResultRelInfo *result = &state->resultRelInfo[i];
         Relation relation = result->ri_RelationDesc;
-        InlinableGuard guard = named;
+        InlinableGuard guard;
         if (result != root && (!find_inlinable_guard(relation, result->ri_TrigDesc, &guard) ||
-                               !is_alike(guard, named)))
-            return false;
-        const NameData &column = version_name(relation, guard);
-        if (strcmp(NameStr(column), NameStr(version_name(root->ri_RelationDesc, named))) != 0)
+                               !is_alike(relation, guard, root->ri_RelationDesc, named)))
             return false;
         const bool checked =
-            checked_query(query_context, relation, column) != CheckedQuery::Kind::none;
+            checked_query(query_context, relation, version_name(root->ri_RelationDesc, named)) !=
+            CheckedQuery::Kind::none;
         if (i > 0 && checked != update->checked)
             return false;
         update->checked = checked;
