@@ -186,6 +186,13 @@ SELECT judge('EXECUTE bump');
 RESET occ_lock.bypass;
 SELECT version = :before AS untouched FROM t WHERE id = 3;
 
+-- Even a statement that changes them on its way is no exception.
+BEGIN;
+CREATE TEMP TABLE versions AS SELECT id, version FROM t;
+UPDATE t SET note = set_config('occ_lock.bypass', CASE WHEN id > 3 THEN 'on' ELSE 'off' END, true);
+SELECT id, t.version - versions.version AS moved FROM t JOIN versions USING (id) ORDER BY id;
+ROLLBACK;
+
 -- Cached plans follow what is done to the table.
 SELECT judge('EXECUTE bump');
 ALTER TABLE t DISABLE TRIGGER _occ_guard;
