@@ -86,7 +86,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench-batch bench-hot-row lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench bench-quick bench-batch bench-hot-row lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -134,6 +134,13 @@ tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
 examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_update_safely for one)
 	$(RUN) test/bootstrap python3-django python3-psycopg2 >/dev/null
 	$(RUN) test/server test/examples $(EXAMPLES)
+
+bench: ## What keeping versions costs, beside other ways: tables, and docs/performance.svg (under ten minutes)
+	$(RUN) bench/run
+
+bench-quick: ## The same in a minute, instruction counts only; fails if one is over its limit
+	$(RUN) test/bootstrap valgrind >/dev/null
+	$(RUN) test/server bench/quick
 
 bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
 	$(RUN) test/server bench/batch
