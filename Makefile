@@ -86,7 +86,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples bench bench-quick bench-batch bench-hot-row lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples fuzz fuzz-quick bench bench-quick bench-batch bench-hot-row lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -134,6 +134,15 @@ tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
 examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_update_safely for one)
 	$(RUN) test/bootstrap python3-django python3-psycopg2 >/dev/null
 	$(RUN) test/server test/examples $(EXAMPLES)
+
+# Every case runs both ways, so not among the four.
+fuzz: ## Random cases: inlined, by trigger, by a model in PL/pgSQL (FUZZ_SECONDS=300, FUZZ_SEED=1 to start there)
+	$(RUN) test/bootstrap python3-psycopg2 >/dev/null
+	$(RUN) test/server test/fuzz/run
+
+fuzz-quick: ## Sixty of them, always the same
+	$(RUN) test/bootstrap python3-psycopg2 >/dev/null
+	$(RUN) FUZZ_SEED=1 FUZZ_CASES=60 test/server test/fuzz/run
 
 bench: ## What keeping versions costs, beside other ways: tables, and docs/performance.svg (under ten minutes)
 	$(RUN) bench/run
