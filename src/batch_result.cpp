@@ -85,20 +85,49 @@ listed_size(const Target &target, const ConflictRow &row)
 }
 
 /* {"id": 1}, written as in the DETAIL of a conflict, so that the two can be matched. */
-Datum
-key_jsonb(const Target &target, const BatchRow &row)
-{
-    JsonbParseState *state = nullptr;
+struct KeyObject {
+    JsonbValue value;
+    int columns[INDEX_MAX_KEYS]; /* of the key, in the order in which jsonb has their names */
+};
 
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+KeyObject *
+make_key_object(const Target &target)
+{
+    auto *object = static_cast<KeyObject *>(palloc(sizeof(KeyObject)));
+    auto *pairs = static_cast<JsonbPair *>(palloc0(sizeof(JsonbPair) * target.key_count));
+    const auto name = [&](int column) {
+        return std::string_view(NameStr(target.key[column].column->attname));
+    };
+    const auto comes_first = [&](int a, int b) {
+        return name(a).size() != name(b).size() ? name(a).size() < name(b).size()
+                                                : name(a) < name(b);
+    };
+
     for (int i = 0; i < target.key_count; i++) {
-        Form_pg_attribute column = target.key[i].column;
-        JsonbValue name = jsonb_of({JsonScalar::Kind::string, NameStr(column->attname)});
-        JsonbValue value = jsonb_of(json_scalar(row.key[i].datum, column->atttypid, false));
-        pushJsonbValue(&state, WJB_KEY, &name);
-        pushJsonbValue(&state, WJB_VALUE, &value);
+        int place = i;
+        for (; place > 0 && comes_first(i, object->columns[place - 1]); place--)
+            object->columns[place] = object->columns[place - 1];
+        object->columns[place] = i;
     }
-    return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
+    for (int i = 0; i < target.key_count; i++) {
+        const std::string_view text = name(object->columns[i]);
+        pairs[i].key.type = jbvString;
+        pairs[i].key.val.string = {static_cast<int>(text.size()), const_cast<char *>(text.data())};
+    }
+    object->value.type = jbvObject;
+    object->value.val.object = {target.key_count, pairs};
+    return object;
+}
+
+Datum
+key_jsonb(KeyObject *object, const Target &target, const BatchRow &row)
+{
+    for (int i = 0; i < target.key_count; i++) {
+        const int column = object->columns[i];
+        object->value.val.object.pairs[i].value =
+            jsonb_of(row.key[column].datum, target.key[column].column->atttypid);
+    }
+    return JsonbPGetDatum(JsonbValueToJsonb(&object->value));
 }
 
 }  // namespace
@@ -148,17 +177,21 @@ return_rows(FunctionCallInfo fcinfo, Batch *batch)
     ReturnSetInfo *set = pg::materialize(fcinfo);
     MemoryContext per_row =
         AllocSetContextCreate(batch->context, "occ_lock result", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext old = MemoryContextSwitchTo(per_row);
+    MemoryContext old = MemoryContextSwitchTo(batch->context);
+    KeyObject *key = make_key_object(batch->target);
+    Datum statuses[names_of<RowStatus>.size()];
+
+    for (std::size_t i = 0; i < names_of<RowStatus>.size(); i++)
+        statuses[i] = CStringGetTextDatum(names_of<RowStatus>[i].data());
+    MemoryContextSwitchTo(per_row);
     for (std::uint64_t i = 0; i < batch->count; i++) {
         const BatchRow &row = batch->rows[i];
         Datum values[3] = {};
         bool nulls[3] = {false, false, row.version.isnull};
 
         CHECK_FOR_INTERRUPTS();
-        const std::string_view status = name_of(row.status);
-        values[0] = key_jsonb(batch->target, row);
-        values[1] = PointerGetDatum(
-            cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
+        values[0] = key_jsonb(key, batch->target, row);
+        values[1] = statuses[static_cast<std::size_t>(row.status)];
         if (!row.version.isnull)
             values[2] = PointerGetDatum(cstring_to_text(
                 json_scalar(row.version.datum, batch->target.version.type, false).text));

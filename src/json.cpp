@@ -9,14 +9,19 @@ namespace {
 
 constexpr int64 largest_exact_integer = int64{1} << 53;
 
+bool
+is_exact(int64 value)
+{
+    return value >= -largest_exact_integer && value <= largest_exact_integer;
+}
+
 JsonScalar
 integer(int64 value)
 {
-    const bool exact = value >= -largest_exact_integer && value <= largest_exact_integer;
     auto *text = static_cast<char *>(palloc(MAXINT8LEN + 1));
 
     pg_lltoa(value, text);
-    return {exact ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
+    return {is_exact(value) ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
 /* Shortest form that reads back as the same value, whatever extra_float_digits says. */
@@ -68,8 +73,7 @@ json_scalar(Datum value, Oid type, bool isnull)
     if (isnull)
         return {JsonScalar::Kind::null, "null"};
 
-    const Oid base = getBaseType(type);
-    switch (base) {
+    switch (type) {
     case BOOLOID:
         return {JsonScalar::Kind::boolean, DatumGetBool(value) ? "true" : "false"};
     case INT2OID:
@@ -91,10 +95,12 @@ json_scalar(Datum value, Oid type, bool isnull)
     case TIMESTAMPTZOID:
         return {
             JsonScalar::Kind::string,
-            JsonEncodeDateTime(static_cast<char *>(palloc(MAXDATELEN + 1)), value, base, nullptr)};
+            JsonEncodeDateTime(static_cast<char *>(palloc(MAXDATELEN + 1)), value, type, nullptr)};
     default:
-        return string(value, type);
+        break;
     }
+    const Oid base = getBaseType(type);
+    return base == type ? string(value, type) : json_scalar(value, base, false);
 }
 
 void
@@ -131,10 +137,19 @@ json_of(Datum value, Oid type, bool isnull)
 }
 
 JsonbValue
-jsonb_of(const JsonScalar &scalar)
+jsonb_of(Datum datum, Oid type)
 {
     JsonbValue value;
 
+    /* The same as below without a detour by text: keys and versions mostly are integers. */
+    if (type == INT4OID || (type == INT8OID && is_exact(DatumGetInt64(datum)))) {
+        value.type = jbvNumeric;
+        value.val.numeric =
+            int64_to_numeric(type == INT4OID ? DatumGetInt32(datum) : DatumGetInt64(datum));
+        return value;
+    }
+
+    const JsonScalar scalar = json_scalar(datum, type, false);
     switch (scalar.kind) {
     case JsonScalar::Kind::null:
         value.type = jbvNull;

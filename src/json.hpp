@@ -31,8 +31,8 @@ void append_json_member(StringInfo json, bool is_first, const char *name, Datum 
 /* A value as a string of its own. */
 char *json_of(Datum value, Oid type, bool isnull);
 
-/* A scalar as part of a jsonb; points into it. */
-JsonbValue jsonb_of(const JsonScalar &scalar);
+/* The same scalar as part of a jsonb. */
+JsonbValue jsonb_of(Datum value, Oid type);
 
 }  // namespace occ
 

@@ -32,7 +32,8 @@ struct Reading {
     int field_count;
     Field *previous; /* those of the element before, which mostly has the same names */
     int previous_count;
-    Value *given;          /* of the current element */
+    GivenColumn *given_columns; /* of the current element */
+    Value *given;
     std::uint64_t element; /* from 1; 0 for an argument that is one object */
     Form_pg_attribute column;
 };
@@ -139,6 +140,8 @@ begin_reading(Batch *batch, const char *argument)
     reading.columns = assign_roles(*batch);
     reading.fields = static_cast<Field *>(palloc0(fields));
     reading.previous = static_cast<Field *>(palloc0(fields));
+    reading.given_columns = static_cast<GivenColumn *>(
+        palloc0(sizeof(GivenColumn) * (batch->target.descriptor()->natts + 1)));
     reading.given =
         static_cast<Value *>(palloc0(sizeof(Value) * (batch->target.descriptor()->natts + 1)));
     return reading;
@@ -181,7 +184,7 @@ read_fields(Reading *reading, JsonbContainer *object)
     }
 }
 
-/* What it takes to read a value can be much more than the value: it is given back at once. */
+/* The value outlives per_value, which may hold much more than that by now. */
 Value
 read_field(Reading *reading, Field *field)
 {
@@ -195,49 +198,40 @@ read_field(Reading *reading, Field *field)
     MemoryContext old = MemoryContextSwitchTo(reading->per_value);
     Value value = read_value(*reader, &field->value);
     MemoryContextSwitchTo(old);
-    if (!value.isnull)
-        value.datum = datumCopy(value.datum, column->attbyval, column->attlen);
-    MemoryContextReset(reading->per_value);
+    if (!value.isnull && !column->attbyval)
+        value.datum = datumCopy(value.datum, false, column->attlen);
     reading->column = nullptr;
     return value;
-}
-
-Value *
-copy_values(const Value *values, int count)
-{
-    auto *copy = static_cast<Value *>(palloc(sizeof(Value) * (count + 1)));
-
-    std::copy(values, values + count, copy);
-    return copy;
 }
 
 /* Read the values of an element's given columns, and find its shape. */
 void
 read_given(Reading *reading, BatchRow *row, Shape *guess)
 {
-    auto *given =
-        static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (reading->field_count + 1)));
+    GivenColumn *columns = reading->given_columns;
     int count = 0;
 
     for (int i = 0; i < reading->field_count; i++) {
         Field *field = &reading->fields[i];
         if (reading->columns[field->attnum - 1].role != Role::given)
             continue;
-        given[count].column = TupleDescAttr(reading->batch->target.descriptor(), field->attnum - 1);
+        columns[count].column =
+            TupleDescAttr(reading->batch->target.descriptor(), field->attnum - 1);
         reading->given[count++] = read_field(reading, field);
     }
-    row->given = copy_values(reading->given, count);
-    row->shape = shape_of(reading->batch, given, count, guess);
-    pfree(given);
+    auto *given = static_cast<Value *>(palloc(sizeof(Value) * (count + 1)));
+    std::copy(reading->given, reading->given + count, given);
+    row->given = given;
+    row->shape = shape_of(reading->batch, columns, count, guess);
 }
 
 void
 read_element(Reading *reading, JsonbContainer *object, BatchRow *row, Shape *guess)
 {
     const Batch &batch = *reading->batch;
-    auto *key = static_cast<Value *>(palloc(sizeof(Value) * batch.target.key_count));
-    auto *expected = static_cast<Value *>(palloc(sizeof(Value) * (batch.compared_count + 1)));
     int missing = batch.target.key_count + batch.compared_count;
+    auto *key = static_cast<Value *>(palloc(sizeof(Value) * missing));
+    Value *expected = key + batch.target.key_count;
 
     read_fields(reading, object);
     for (int i = 0; i < reading->field_count; i++) {
@@ -267,6 +261,7 @@ read_element(Reading *reading, JsonbContainer *object, BatchRow *row, Shape *gue
     row->shape = guess;
     if (batch.takes_values)
         read_given(reading, row, guess);
+    MemoryContextReset(reading->per_value);
 }
 
 }  // namespace
