@@ -124,4 +124,14 @@ EXCEPTION WHEN serialization_failure THEN
 END $$;
 RESET occ_lock.conflict_sqlstate;
 
+-- A conflict beside a value that the table does not take: one of the two is reported, and nothing is written.
+ALTER TABLE product ADD CHECK (stock >= 0), ADD UNIQUE (name);
+CREATE TABLE offer (product text REFERENCES product (name));
+INSERT INTO offer VALUES ('cup');
+SELECT * FROM occ.update('product', '[{"id":2,"version":8,"stock":-1},{"id":4,"version":1,"stock":1}]');
+SELECT * FROM occ.update('product', '[{"id":4,"version":1,"name":"fork"},{"id":2,"version":8,"name":"mug"}]');
+SELECT * FROM occ.update('product', '[{"id":4,"version":6,"name":"fork"},{"id":2,"version":8,"name":"mug"}]');
+SELECT * FROM product ORDER BY id;
+DROP TABLE offer;
+
 DROP TABLE product;

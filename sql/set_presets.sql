@@ -76,6 +76,15 @@ SELECT status FROM occ.update_safely('page', '[{"id":1,"updated_at":"2026-01-01T
 SELECT title, updated_at > '2026-01-01 12:00:00.123456Z' AS moved FROM page;
 DROP TABLE page;
 
+-- An infinite time is no version that could have been read, also where it is stored.
+CREATE TABLE page (id int PRIMARY KEY, title text, updated_at timestamptz);
+INSERT INTO page VALUES (1, 'one', 'infinity'), (2, 'two', NULL);
+SELECT occ.enable('page', 'updated_at');
+SELECT * FROM occ.update('page', '[{"id":1,"updated_at":"infinity","title":"eins"}]');
+SELECT key, status FROM occ.update('page', '[{"id":2,"updated_at":null,"title":"zwei"},{"id":1,"updated_at":null,"title":"eins"}]');
+SELECT id, title, isfinite(updated_at) FROM page ORDER BY id;
+DROP TABLE page;
+
 -- enforce => 'warn': stale rows are written with a warning, as everywhere; the caller's own conditions hold.
 CREATE TABLE page (id int PRIMARY KEY, title text, version int NOT NULL DEFAULT 5);
 INSERT INTO page VALUES (1, 'one'), (2, 'two'), (3, 'three');

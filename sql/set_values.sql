@@ -40,7 +40,7 @@ END $$;
 SELECT key, status FROM occ.update('every', (SELECT jsonb_agg(to_jsonb(every) ORDER BY id) FROM every));
 SELECT * FROM differences();
 -- The version that comes back goes in again, for every function.
-SELECT key, status FROM occ.update('every', (SELECT jsonb_agg(u.key || jsonb_build_object('version', u.version, 't', b.t, 'n', b.n))
+SELECT key, status FROM occ.update('every', (SELECT jsonb_agg(u.key || jsonb_build_object('version', u.version, 't', b.t, 'n', b.n) ORDER BY b.id)
     FROM occ.touch('every', (SELECT jsonb_agg(to_jsonb(every)) FROM every)) AS u JOIN before AS b ON b.id = (u.key ->> 'id')::bigint));
 SELECT key, status FROM occ.check('every', (SELECT jsonb_agg(to_jsonb(every) ORDER BY id) FROM every));
 SELECT * FROM differences();

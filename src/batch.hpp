@@ -151,6 +151,13 @@ void sort_rows(Batch *batch);
  */
 void lock_rows(Batch *batch, RowLock lock);
 
+/*
+ * Find out what has become of rows that were not as expected when they were to
+ * be written at once: stale, or missing.  Locks nothing: the rows with higher
+ * keys are locked already.  Error: 21000.
+ */
+void find_conflicts(Batch *batch);
+
 /* Raise 21000: the key of that element is the key of several rows. */
 [[noreturn]] void raise_ambiguous(const Batch &batch, const BatchRow &row);
 
@@ -170,6 +177,14 @@ void refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes);
  * are missing then.
  */
 bool write_rows(Batch *batch, Write write);
+
+/*
+ * The second and the third step in one, where that comes to the same and costs
+ * less: an UPDATE that locks, compares and writes one row after the other, in
+ * the order of their keys.  Returns false, and has done nothing, if they are to
+ * be taken one by one.  Reports rows in conflict.
+ */
+bool write_at_once(Batch *batch, OnConflict on_conflict, Write write);
 
 /* May something write to a row once more after it was returned, and does its version count? */
 bool may_be_written_again(const Target &target);

@@ -7,14 +7,6 @@ namespace occ {
 
 namespace {
 
-/*
- * How many rows the planner is told of.  The plan is kept for batches of any
- * size.  For few rows it looks each one up in the key's index, and that is
- * linear for many as well; told of many it might read the whole table, for a
- * batch of one row, too.
- */
-constexpr double planned_rows = 10;
-
 /* Does the key's index compare by another collation than the column's? */
 bool
 has_own_collation(const KeyPart &part)
@@ -111,9 +103,9 @@ RowsRelation::add_row(std::uint64_t number, const Value *key, const Value *added
 }
 
 NamedRows
-RowsRelation::named() const
+RowsRelation::named(double estimate) const
 {
-    return {"occ_rows", descriptor, rows, planned_rows};
+    return {"occ_rows", descriptor, rows, estimate};
 }
 
 void
@@ -159,7 +151,10 @@ append_row_condition(StringInfo sql, const Batch &batch, Find find)
             return;
         appendStringInfoString(sql, " AND ");
     }
-    if (find == Find::by_place && batch.target.is_alone)
+    if (find == Find::by_version)
+        appendStringInfo(sql, "t.%s OPERATOR(pg_catalog.=) i.version",
+                         quote_identifier(NameStr(batch.target.version_column)));
+    else if (find == Find::by_place && batch.target.is_alone)
         appendStringInfoString(sql, "t.ctid OPERATOR(pg_catalog.=) i.tid");
     else if (find == Find::by_place)
         appendStringInfoString(sql, "t.tableoid OPERATOR(pg_catalog.=) i.table_oid AND "

@@ -14,6 +14,16 @@
 namespace occ {
 
 /*
+ * How many rows the planner is told of.  The plan is kept for batches of any
+ * size.  For few rows it looks each one up in the key's index, and that is
+ * linear for many as well; told of many it might read the whole table, for a
+ * batch of one row, too.  Told of one, it does not even for a table of a few
+ * pages, and keeps their order.
+ */
+constexpr double planned_rows = 10;
+constexpr double planned_in_order = 1;
+
+/*
  * The rows of a batch, named occ_rows: a number, the key as k1, k2, ..., then
  * what the query adds.
  */
@@ -28,8 +38,8 @@ public:
     /* Add a row; its number comes back with what the query returns. */
     void add_row(std::uint64_t number, const Value *key, const Value *added);
 
-    /* What run_prepared() takes.  The planner is to think of few rows: see batch_query.cpp. */
-    NamedRows named() const;
+    /* What run_prepared() takes. */
+    NamedRows named(double estimate = planned_rows) const;
 
     void end() { tuplestore_end(rows); }
 
@@ -45,14 +55,22 @@ private:
 /* "schema.table AS t" is found by these: append "t.id = i.k1 AND ...". */
 void append_key_condition(StringInfo sql, const Batch &batch);
 
-/* How a locked row is found. */
+/* How a row that is to be written is found. */
 enum class Find : std::uint8_t {
-    by_key,
-    by_place, /* where it was locked */
-    by_move,  /* by its key, but no longer there: a trigger of ours has written to it */
+    by_key,     /* it is locked */
+    by_version, /* by its key, if it has the version that was read; it is not locked yet */
+    by_place,   /* where it was locked */
+    by_move,    /* by its key, but no longer there: a trigger of ours has written to it */
 };
 
-/* The same for rows that are locked.  By place, the rows have it as table_oid and tid. */
+/* Do the rows have the place where they were locked, as table_oid and tid? */
+constexpr bool
+has_place(Find find)
+{
+    return find == Find::by_place || find == Find::by_move;
+}
+
+/* The same for rows that are to be written. */
 void append_row_condition(StringInfo sql, const Batch &batch, Find find);
 
 /*

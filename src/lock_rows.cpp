@@ -12,6 +12,7 @@ namespace {
 /* What was found while the rows came in. */
 struct Locking {
     Batch *batch;
+    bool locks;
     const BatchRow *ambiguous;      /* a key that several rows have */
     const BatchRow *changes_frozen; /* an element that sets a column that can't be set */
     Form_pg_attribute frozen_column;
@@ -39,7 +40,7 @@ selects_version(const Batch &batch)
 }
 
 char *
-lock_query(const Batch &batch, RowLock lock)
+lock_query(const Batch &batch, std::optional<RowLock> lock)
 {
     StringInfoData sql;
     ListCell *cell;
@@ -58,7 +59,8 @@ lock_query(const Batch &batch, RowLock lock)
         appendStringInfoString(&sql, ", t.tableoid, t.ctid");
     appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(batch));
     append_key_condition(&sql, batch);
-    appendStringInfo(&sql, " ORDER BY i.number %s OF t", locking_clause(lock));
+    if (lock)
+        appendStringInfo(&sql, " ORDER BY i.number %s OF t", locking_clause(*lock));
     return sql.data;
 }
 
@@ -155,13 +157,14 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
         row->table = DatumGetObjectId(slot->tts_values[others + 1]);
         row->tid = *reinterpret_cast<ItemPointer>(DatumGetPointer(slot->tts_values[others + 2]));
     }
-    if (is_as_expected(*batch, *row, actual)) {
+    const bool as_expected = is_as_expected(*batch, *row, actual);
+    if (as_expected && locking->locks) {
         row->status = RowStatus::checked;
         row->to_write = true;
         if (batch->frozen != NIL && locking->changes_frozen == nullptr)
             check_frozen(locking, *row, &actual[others - list_length(batch->frozen)]);
     }
-    else {
+    else if (!as_expected) {
         auto *kept = static_cast<Value *>(palloc(sizeof(Value) * batch->compared_count));
         for (int i = 0; i < batch->compared_count; i++)
             kept[i] = copy_value(batch->compared[i].column, actual[i].datum, actual[i].isnull);
@@ -191,6 +194,35 @@ raise_what_was_found(const Locking &locking)
                                          element_number(batch, *locking.changes_frozen))),
                 errhint("Leave the column out, or leave it as it was read."),
                 errtablecol(batch.target.relation, locking.frozen_column->attnum));
+}
+
+/* Look up the rows that are not done yet, and lock them unless lock is null. */
+void
+look_up(Batch *batch, std::optional<RowLock> lock)
+{
+    MemoryContext old = MemoryContextSwitchTo(batch->context);
+    Locking locking = {batch, lock.has_value(), nullptr, nullptr, nullptr};
+    RowsRelation rows(*batch, 0);
+    RowReceiver receiver;
+    std::uint64_t next = 0;
+
+    batch->by_tid = lock && can_find_by_tid(batch->target);
+    for (std::uint64_t i = 0; i < batch->count; i++) {
+        if (batch->order[i]->status == RowStatus::missing)
+            rows.add_row(i, batch->order[i]->key, nullptr);
+    }
+    const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() -> const Value * {
+        return next < batch->count ? batch->order[next++]->key : nullptr;
+    });
+    batch->scratch = static_cast<Value *>(
+        palloc(sizeof(Value) * (batch->compared_count + list_length(batch->frozen) + 1)));
+    init_receiver(&receiver, {}, occ_take_locked_row, &locking);
+
+    const NamedRows inputs[] = {rows.named()};
+    run_prepared(lock_query(*batch, lock), inputs, parameters, &receiver);
+    rows.end();
+    raise_what_was_found(locking);
+    MemoryContextSwitchTo(old);
 }
 
 }  // namespace
@@ -228,27 +260,13 @@ lock_for_update(const Batch &batch)
 void
 lock_rows(Batch *batch, RowLock lock)
 {
-    MemoryContext old = MemoryContextSwitchTo(batch->context);
-    Locking locking = {batch, nullptr, nullptr, nullptr};
-    RowsRelation rows(*batch, 0);
-    RowReceiver receiver;
-    std::uint64_t next = 0;
+    look_up(batch, lock);
+}
 
-    batch->by_tid = can_find_by_tid(batch->target);
-    for (std::uint64_t i = 0; i < batch->count; i++)
-        rows.add_row(i, batch->order[i]->key, nullptr);
-    const QueryParameters parameters = key_parameters(*batch, batch->count, [&]() -> const Value * {
-        return next < batch->count ? batch->order[next++]->key : nullptr;
-    });
-    batch->scratch = static_cast<Value *>(
-        palloc(sizeof(Value) * (batch->compared_count + list_length(batch->frozen) + 1)));
-    init_receiver(&receiver, {}, occ_take_locked_row, &locking);
-
-    const NamedRows inputs[] = {rows.named()};
-    run_prepared(lock_query(*batch, lock), inputs, parameters, &receiver);
-    rows.end();
-    raise_what_was_found(locking);
-    MemoryContextSwitchTo(old);
+void
+find_conflicts(Batch *batch)
+{
+    look_up(batch, std::nullopt);
 }
 
 }  // namespace occ

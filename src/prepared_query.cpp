@@ -119,6 +119,43 @@ bind(const QueryParameters &parameters)
     return list;
 }
 
+/* Do nested loops read the input of that name before they read a table? */
+bool
+reads_input_first(const Plan *plan, const char *input, bool *has_read_input)
+{
+    if (IsA(plan, NestLoop))
+        return reads_input_first(outerPlan(plan), input, has_read_input) &&
+               reads_input_first(innerPlan(plan), input, has_read_input);
+    if (IsA(plan, Material))
+        return reads_input_first(outerPlan(plan), input, has_read_input);
+    if (IsA(plan, NamedTuplestoreScan)) {
+        const char *name = reinterpret_cast<const NamedTuplestoreScan *>(plan)->enrname;
+        *has_read_input = *has_read_input || strcmp(name, input) == 0;
+        return true;
+    }
+    return *has_read_input &&
+           (IsA(plan, IndexScan) || IsA(plan, BitmapHeapScan) || IsA(plan, SeqScan));
+}
+
+/*
+ * Does an UPDATE look up its table's row for one input row after the other?
+ * SQL can't ask for that, but for a plan that keeps the order anyway.  Should
+ * the plan be made anew before it runs, because somebody has just analyzed the
+ * table, the worst that can happen is a deadlock that PostgreSQL resolves.
+ */
+bool
+follows_input(SPIPlanPtr plan, const NamedRows &input)
+{
+    CachedPlan *cached = SPI_plan_get_cached_plan(plan);
+    const Plan *top = linitial_node(PlannedStmt, cached->stmt_list)->planTree;
+    bool has_read_input = false;
+    const bool follows =
+        IsA(top, ModifyTable) && reads_input_first(outerPlan(top), input.name, &has_read_input);
+
+    ReleaseCachedPlan(cached, CurrentResourceOwner);
+    return follows;
+}
+
 /*
  * The executor starts the receiver once it is in the query's own memory
  * context, and before the first row.
@@ -143,7 +180,20 @@ occ_receive_row(TupleTableSlot *slot, DestReceiver *self)
 }
 
 extern "C" void
-occ_receiver_done(DestReceiver *)
+occ_receiver_shutdown(DestReceiver *self)
+{
+    const auto *receiver = reinterpret_cast<RowReceiver *>(self);
+    ErrorContextCallback *context = error_context_stack;
+
+    if (receiver->on_end == nullptr)
+        return;
+    error_context_stack = receiver->outer_context;
+    receiver->on_end(receiver->receiver);
+    error_context_stack = context;
+}
+
+extern "C" void
+occ_receiver_destroy(DestReceiver *)
 {
 }
 
@@ -171,19 +221,22 @@ execute(SPIPlanPtr plan, const SPIExecuteOptions &options, CachedQuery *cached)
 
 void
 init_receiver(RowReceiver *receiver, const CheckedMark &mark,
-              void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument)
+              void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument,
+              void (*on_end)(void *receiver))
 {
-    receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_done,
-                             occ_receiver_done, DestTuplestore};
+    receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_shutdown,
+                             occ_receiver_destroy, DestTuplestore};
     receiver->mark = mark;
     receiver->descriptor = nullptr;
     receiver->on_row = on_row;
+    receiver->on_end = on_end;
+    receiver->outer_context = error_context_stack;
     receiver->receiver = argument;
 }
 
-void
+bool
 run_prepared(const char *text, std::span<const NamedRows> inputs, const QueryParameters &parameters,
-             RowReceiver *receiver)
+             RowReceiver *receiver, RowOrder order)
 {
     SPIExecuteOptions options = {};
     CachedQuery *cached;
@@ -195,8 +248,12 @@ run_prepared(const char *text, std::span<const NamedRows> inputs, const QueryPar
     options.params = bind(parameters);
     options.dest = &receiver->destination;
 
-    execute(plan, options, cached);
+    const bool runs =
+        order == RowOrder::any || (cached != nullptr && follows_input(plan, inputs[0]));
+    if (runs)
+        execute(plan, options, cached);
     SPI_finish();
+    return runs;
 }
 
 }  // namespace occ

@@ -29,25 +29,40 @@ struct QueryParameters {
     Datum values[INDEX_MAX_KEYS] = {};
 };
 
-/* Takes the rows that a query returns; must copy what it keeps. */
+/*
+ * Takes the rows that a query returns; must copy what it keeps.  on_end, which
+ * may be null, is called after the last one, before any AFTER trigger fires.
+ * What that one raises is no error of the query, and is not said to be one.
+ */
 struct RowReceiver {
     DestReceiver destination; /* must come first */
     CheckedMark mark;
     TupleDesc descriptor; /* of the result; that of a row's slot may have other names */
     void (*on_row)(void *receiver, TupleTableSlot *slot);
+    void (*on_end)(void *receiver);
     void *receiver;
+    ErrorContextCallback *outer_context;
 };
 
 void init_receiver(RowReceiver *receiver, const CheckedMark &mark,
-                   void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument);
+                   void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument,
+                   void (*on_end)(void *receiver) = nullptr);
+
+/* The order in which a query goes through the rows of its table. */
+enum class RowOrder : std::uint8_t {
+    any,
+    of_input, /* it takes a row of the first input, looks up the table's, then takes the next */
+};
 
 /*
  * Run one query with the rights of the current user and hand each row that it
  * returns to the receiver.  It runs on a new snapshot, as a statement of its
- * own would.
+ * own would.  Returns false, without running it, if its plan has another order
+ * than is wanted.
  */
-void run_prepared(const char *text, std::span<const NamedRows> inputs,
-                  const QueryParameters &parameters, RowReceiver *receiver);
+bool run_prepared(const char *text, std::span<const NamedRows> inputs,
+                  const QueryParameters &parameters, RowReceiver *receiver,
+                  RowOrder order = RowOrder::any);
 
 }  // namespace occ
 

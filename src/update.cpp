@@ -17,9 +17,11 @@ namespace {
 Datum
 update_rows(FunctionCallInfo fcinfo, Batch *batch, OnConflict on_conflict, Write write)
 {
-    lock_rows(batch, lock_for_update(*batch));
-    refuse_conflicts(batch, on_conflict, true);
-    write_rows(batch, write);
+    if (!write_at_once(batch, on_conflict, write)) {
+        lock_rows(batch, lock_for_update(*batch));
+        refuse_conflicts(batch, on_conflict, true);
+        write_rows(batch, write);
+    }
     return return_rows(fcinfo, batch);
 }
 
