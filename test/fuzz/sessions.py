@@ -1,8 +1,9 @@
 """Runs a case in one database: several sessions, of which some wait for others, without a sleep or a timeout.
 
-A session that doesn't answer is asked for: pg_isolation_test_session_is_blocked() says if it waits for another one. The
-script goes on then, and steps of a session that waits are left out. So what is done depends on nothing but the script and
-on who waits for whom, and that is part of what is compared.
+The script goes on when every session has answered or waits for a lock: pg_locks shows all waits of one moment, and if nobody
+is at work then, nobody can end them but the script. Steps of a session that waits are left out. Two sessions that one step
+would wake go on side by side, and what comes of that is chance, so one of them is cancelled before. So what is done depends
+on nothing but the script and on who waits for whom, and that is part of what is compared.
 """
 import select
 
@@ -12,15 +13,16 @@ import psycopg2.extensions as pg
 # Rows as text, whatever their types.
 pg.string_types.clear()
 
+# Who waits, for whom, and whether for the end of a transaction; not if it is that of a subtransaction, which can end sooner.
+WAITS = '''SELECT l.pid, pg_blocking_pids(l.pid),
+    l.locktype = 'transactionid' AND NOT EXISTS (SELECT FROM pg_locks AS of JOIN pg_locks AS older USING (pid, locktype)
+        WHERE of.granted AND of.transactionid = l.transactionid AND older.granted AND age(older.transactionid) > age(of.transactionid))
+FROM pg_locks AS l WHERE NOT l.granted AND l.pid = ANY (%s)'''
 FIELDS = ('message_detail', 'message_hint', 'schema_name', 'table_name', 'column_name', 'constraint_name')
 
 
 class Broken(Exception):
     """The server did not behave as servers do, as when a backend crashes."""
-
-
-class Raced(Exception):
-    """Two sessions have waited for one and go on at the same time: what comes of that is chance."""
 
 
 class Session:
@@ -111,8 +113,6 @@ class Database:
                 self.take(case, number, sql)
             self.step = 'end'
             self.end(case)
-        except Raced:
-            pass
         finally:
             for session in self.sessions:
                 session.close()
@@ -134,51 +134,63 @@ class Database:
             session.send(sql)
             self.settle(case, number)
             if all(s.busy for s in self.sessions):
-                self.cancel(case)
+                self.cancel_first(case)
             self.look(case, None if session.busy else session)
 
     def settle(self, case, first=None):
-        """Let everybody go on until all have ended or wait for another one."""
-        pids = [session.pid for session in self.sessions]
+        """Let everybody go on until all have ended or wait for another one, and no two can be woken at once."""
         waiting = {number for number, session in enumerate(self.sessions) if session.busy and session.waited}
-        outcomes = {}
-        patience = 0.001
-        going_on = True
-        while going_on:
-            going_on = False
-            for number, session in enumerate(self.sessions):
-                if not session.busy:
-                    continue
-                outcome = session.outcome()
-                if outcome is None:
-                    select.select([session.connection], [], [], patience)
-                    outcome = session.outcome()
-                if outcome is not None:
-                    outcomes[number] = outcome
-                    going_on = True
-                elif self.ask('SELECT pg_isolation_test_session_is_blocked(%s, %s)', (session.pid, pids)) == [('f',)]:
-                    going_on = True
-                else:
-                    session.waited = True
-            patience = min(patience * 2, 0.02)
-
-        if len(waiting & set(outcomes)) > 1:
-            self.events.append((self.step, sorted(waiting & set(outcomes)), 'race'))
-            raise Raced
+        outcomes, waits = self.until_all_wait()
         # Who was woken up by whom may be told before him, so put them in an order.
         for number in sorted(range(len(self.sessions)), key=lambda n: n != first):
             if number in outcomes:
                 self.events.append((self.step, number, outcomes[number]))
             elif self.sessions[number].busy and number not in waiting:
                 self.events.append((self.step, number, 'waits'))
+        latest = sorted(waits, key=lambda number: (number in waiting, -number))
+        for number in latest:
+            if len(waits) > 1 and not self.wakes_alone(number, waits):
+                self.cancel(case, number)
+                break
 
-    def cancel(self, case):
-        """All wait for each other: end the statement of the first one that does."""
-        number = next(n for n, session in enumerate(self.sessions) if session.busy)
+    def until_all_wait(self):
+        """What became of those that have ended, and {number: (whom it waits for, is it for a transaction)} of all others."""
+        outcomes = {}
+        patience = 0.001
+        while True:
+            busy = {session.pid: number for number, session in enumerate(self.sessions) if session.busy}
+            ended = {number: outcome for number in busy.values() if (outcome := self.sessions[number].outcome())}
+            outcomes.update(ended)
+            if ended:
+                continue
+            waits = self.ask(WAITS, (list(busy),)) if busy else []
+            if len(waits) == len(busy):
+                break
+            select.select([self.sessions[number].connection for number in busy.values()], [], [], patience)
+            patience = min(patience * 2, 0.02)
+        numbers = {str(session.pid): number for number, session in enumerate(self.sessions)}
+        for number in busy.values():
+            self.sessions[number].waited = True
+        return outcomes, {busy[int(pid)]: ({numbers.get(p) for p in blockers.strip('{}').split(',')}, of_transaction == 't')
+                          for pid, blockers, of_transaction in waits}
+
+    @staticmethod
+    def wakes_alone(number, waits):
+        """Whether nothing that wakes this session wakes another one as well, unless that comes first and ends its transaction."""
+        blockers, of_transaction = waits[number]
+        shared = any(blockers & others for other, (others, _) in waits.items() if other != number)
+        return not shared and (of_transaction or not blockers & set(waits))
+
+    def cancel(self, case, number):
+        """End the statement of one that waits."""
         self.events.append((self.step, number, 'is cancelled'))
         self.ask('SELECT pg_cancel_backend(%s)', (self.sessions[number].pid,))
         select.select([self.sessions[number].connection], [], [])
         self.settle(case, number)
+
+    def cancel_first(self, case):
+        """All wait for each other: end the statement of the first one that does."""
+        self.cancel(case, next(n for n, session in enumerate(self.sessions) if session.busy))
 
     def end(self, case):
         """Everybody commits; who waits for nobody first."""
@@ -188,7 +200,7 @@ class Database:
                 self.sessions[free[0]].send('COMMIT')
                 self.settle(case, free[0])
             else:
-                self.cancel(case)
+                self.cancel_first(case)
             self.look(case)
         for sql in case.final_checks:
             self.events.append((self.step, 'check', self.look_up(sql)))
