@@ -109,13 +109,21 @@ def accepted(one, other, waited):
     return None, True
 
 
-def accepted_of_model(case, ours, model):
-    """Where a CTE writes, all AFTER triggers come before a conflict; those of the model can't all be the last."""
+def accepted_of_model(case, before, ours, model):
+    """Where a CTE writes, the conflict is not raised at the same time; before is what happened until then.
+
+    All AFTER triggers come before the conflict, and those of the model can't all be the last. If it is the session's first
+    guarded UPDATE, and the library was not there when its statement began, the conflict waits for COMMIT.
+    """
     sql = isinstance(ours[0], int) and case.steps[ours[0]][1]
-    if sql and sql.startswith(('WITH', 'EXECUTE')) and isinstance(ours[2], dict) and isinstance(model[2], dict) and \
-            'sqlstate' in ours[2] and model[2].get('message', '').startswith('optimistic lock conflict'):
+    if not sql or not sql.startswith(('WITH', 'EXECUTE')) or not isinstance(ours[2], dict) or not isinstance(model[2], dict) or \
+            not model[2].get('message', '').startswith('optimistic lock conflict'):
+        return None, True
+    if 'sqlstate' in ours[2]:
         return 'an AFTER trigger came before a conflict', True
-    return None, True
+    loaded = case.preload or any(who == ours[1] and isinstance(what, dict) and (
+        what.get('tag', '').startswith(('UPDATE', 'MERGE')) or what.get('sqlstate', '').startswith('PT')) for _, who, what in before)
+    return (None, True) if loaded else ('a conflict waited for COMMIT', False)
 
 
 def differences(case, one, other, with_model):
@@ -126,7 +134,7 @@ def differences(case, one, other, with_model):
         pair = [events[i] if i < len(events) else ('end', '', 'nothing') for events in (ours, theirs)]
         if pair[0] != pair[1]:
             waited = i < len(one) and isinstance(one[i][2], dict) and one[i][2].get('waited')
-            reason, go_on = accepted_of_model(case, *pair) if with_model else accepted(*pair, waited)
+            reason, go_on = accepted_of_model(case, ours[:i], *pair) if with_model else accepted(*pair, waited)
             if not reason:
                 return pair, reasons
             reasons.append(reason)
