@@ -13,6 +13,7 @@ CLOCK = re.compile(r'(?<![\d-])(20(?:2[5-9]|[3-9]\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d
 COMMON_NOTICE = re.compile(r'WARNING:  (optimistic lock|UPDATE of|DELETE from)|NOTICE:  fuzz:')
 # What a constraint raises for a row that was written before it was known to be stale.
 CONSTRAINT = re.compile(r'23...|44000|42501')
+MAY_WRITE_IN_CTE = ('WITH', 'EXECUTE')
 
 
 class Reading:
@@ -84,40 +85,42 @@ class Reading:
         return dict(known)[text]
 
 
-def accepted(one, other, waited):
-    """The documented differences: (reason, are later events comparable), or (None, ...).
+def is_conflict(what):
+    return isinstance(what, dict) and what.get('message', '').startswith('optimistic lock conflict')
+
+
+def accepted(how, one, other):
+    """The documented differences: (reason, are later events comparable), or (None, ...); how is one's raw event.
 
     A row that went stale while its UPDATE waited was written before that was known, and what constraints have to say about
     a row is known before it waits.
     """
     if not isinstance(one[2], dict) or one[:2] != other[:2]:
         return None, True
-    if other[2] == 'waits' and CONSTRAINT.fullmatch(one[2].get('sqlstate') or ''):
+    ours, theirs = one[2], other[2]
+    if theirs == 'waits' and CONSTRAINT.fullmatch(ours.get('sqlstate') or ''):
         return 'a constraint did not wait', False
-    if not waited or not isinstance(other[2], dict):
+    if not how.get('waited') or not is_conflict(theirs):
         return None, True
-    messages = [what.get('message', '') for what in (one[2], other[2])]
-    if not messages[1].startswith('optimistic lock conflict'):
-        return None, True
-    if CONSTRAINT.fullmatch(one[2].get('sqlstate') or ''):
-        return 'another constraint came before a conflict', True
-    if messages[0].startswith('optimistic lock conflict'):
-        details = [json.loads(what['fields']['message_detail']) for what in (one[2], other[2])]
+    if is_conflict(ours):
+        details = [json.loads(what['fields']['message_detail']) for what in (ours, theirs)]
         counts = [detail.pop('conflicts') for detail in details]
         if counts[0] < counts[1] and details[0] == details[1]:
             return 'a conflict counted once', True
+        if how['sql'].startswith(MAY_WRITE_IN_CTE) and ours == {**theirs, 'notices': ours['notices']}:
+            return 'AFTER triggers saw a row that was stale after a wait', True
+    elif CONSTRAINT.fullmatch(ours.get('sqlstate') or ''):
+        return 'another constraint came before a conflict', True
     return None, True
 
 
-def accepted_of_model(case, before, ours, model):
+def accepted_of_model(case, before, how, ours, model):
     """Where a CTE writes, the conflict is not raised at the same time; before is what happened until then.
 
     All AFTER triggers come before the conflict, and those of the model can't all be the last. If it is the session's first
     guarded UPDATE, and the library was not there when its statement began, the conflict waits for COMMIT.
     """
-    sql = isinstance(ours[0], int) and case.steps[ours[0]][1]
-    if not sql or not sql.startswith(('WITH', 'EXECUTE')) or not isinstance(ours[2], dict) or not isinstance(model[2], dict) or \
-            not model[2].get('message', '').startswith('optimistic lock conflict'):
+    if not how.get('sql', '').startswith(MAY_WRITE_IN_CTE) or not is_conflict(model[2]):
         return None, True
     if 'sqlstate' in ours[2]:
         return 'an AFTER trigger came before a conflict', True
@@ -133,8 +136,8 @@ def differences(case, one, other, with_model):
     for i in range(max(len(ours), len(theirs))):
         pair = [events[i] if i < len(events) else ('end', '', 'nothing') for events in (ours, theirs)]
         if pair[0] != pair[1]:
-            waited = i < len(one) and isinstance(one[i][2], dict) and one[i][2].get('waited')
-            reason, go_on = accepted_of_model(case, ours[:i], *pair) if with_model else accepted(*pair, waited)
+            how = one[i][2] if i < len(one) and isinstance(one[i][2], dict) else {}
+            reason, go_on = accepted_of_model(case, ours[:i], how, *pair) if with_model else accepted(how, *pair)
             if not reason:
                 return pair, reasons
             reasons.append(reason)

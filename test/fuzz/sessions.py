@@ -44,6 +44,7 @@ class Session:
 
     def send(self, sql):
         del self.connection.notices[:]
+        self.sql = sql
         self.waited = False
         self.busy = True
         self.cursor.execute(sql)
@@ -72,7 +73,7 @@ class Session:
             result = {'sqlstate': error.pgcode, 'message': error.diag.message_primary,
                       'fields': {name: getattr(error.diag, name) for name in FIELDS}}
         result['notices'] = [notice.replace('\r', '') for notice in self.connection.notices]
-        result['waited'] = self.waited
+        result['waited'], result['sql'] = self.waited, self.sql
         return result
 
     def in_transaction(self):
