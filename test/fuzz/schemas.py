@@ -1,4 +1,5 @@
 """Random tables. What later statements need to know of them is in a Schema."""
+import re
 
 TYPES = {
     'smallint': ('1', '2', '5', '0', '-1', '32766', '32767'),
@@ -48,6 +49,8 @@ TRIGGERS = {
     'z_other': 'AFTER UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION act(\'other\')',
 }
 
+BEFORE_ROW = re.compile('BEFORE UPDATE ON .* FOR EACH ROW')
+
 # Notes of the model are kept apart: see model.sql. For the others it is a setting that nobody reads.
 APART = ' '.join(f"SET model.{name} = ''" for name in ('refused', 'tolerated', 'named', 'passed', 'warned'))
 
@@ -82,19 +85,21 @@ BEGIN
 END $$'''
 
 # The guard's trigger; in the model it is two.
-SET_TRIGGER = '''CREATE FUNCTION set_trigger(what text) RETURNS void LANGUAGE plpgsql AS $$
+SET_TRIGGER = '''CREATE FUNCTION set_trigger(what text, relation regclass = 't') RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     name text;
 BEGIN
-    FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname ~ '^_occ_guard' LOOP
-        EXECUTE format('ALTER TABLE t %s TRIGGER %I', what, name);
+    FOR name IN SELECT tgname FROM pg_trigger WHERE tgrelid = relation AND tgname ~ '^_occ_guard' LOOP
+        EXECUTE format('ALTER TABLE %s %s TRIGGER %I', relation, what, name);
     END LOOP;
 END $$'''
 
 
 class Schema:
-    def __init__(self, random):
-        self.random = random
+    """A plain one has nothing that keeps its guard from being inlined."""
+
+    def __init__(self, random, plain):
+        self.random, self.plain = random, plain
         self.type = random.choices(list(TYPES), [WEIGHTS.get(name, 1) for name in TYPES])[0]
         self.kind = {'uuid': 'uuid'}.get(self.type, 'integer' if 'int' in self.type else 'time')
         self.literals = TYPES[self.type]
@@ -126,7 +131,7 @@ class Schema:
         self.gone = [f'gone{i}' for i in range(random.choice((0, 0, 1, 2)))]
         definitions += [f'{name} int' for name in self.gone]
         self.generated = None
-        if self.chance(0.08):
+        if self.chance(0.08) and not self.plain:
             self.generated = random.choice(('n * 2', f'({self.v})::text' if self.kind == 'integer' else 'n + 1'))
             definitions.append(f'g {"text" if "text" in self.generated else "int"} GENERATED ALWAYS AS ({self.generated}) STORED')
         random.shuffle(definitions)
@@ -182,10 +187,10 @@ class Schema:
         for name, values in (('token', tokens), ('echo', ('bump', 'keep')), ('unstated', ('bump', 'keep', 'warn', 'reject'))):
             if self.chance(0.2):
                 options[name] = random.choice(values)
-        options['deletes'] = random.choices(('allow', 'checked'), (4, 1))[0]
-        if self.chance(0.08):
+        options['deletes'] = 'checked' if self.chance(0.2) and not (self.plain and self.shape.startswith('by')) else 'allow'
+        if self.chance(0.08) and not self.plain:
             options['enforce'] = 'warn'
-        if self.chance(0.08) and table == 't':
+        if self.chance(0.08) and table == 't' and not self.plain:
             options['ignore'] = random.choice(('{n}', '{n,note}'))
         if self.kind == 'time' and self.chance(0.15) and self.type != 'double precision':
             options['time_precision'] = 'ms'
@@ -193,7 +198,7 @@ class Schema:
             options['key'] = '{id}'
         elif table == 't' and self.key and self.v not in self.key and self.chance(0.1):
             options['key'] = '{' + self.key + '}'
-        version = self.v.strip('"') if table == 't' else 'version'
+        version = self.v.strip('"') if table in ('t', 't1') else 'version'
         if table == 't' and not self.key or self.shape != 'inheritance' and self.chance(0.1):
             return f"SELECT by_hand('{table}', '{version}', " + ', '.join(f"'{k}={v}'" for k, v in options.items()) + ')'
         return f"SELECT occ.enable('{table}', '{version}', " + ', '.join(f"{k} => '{v}'" for k, v in options.items()) + ')'
@@ -204,7 +209,8 @@ class Schema:
     def triggers(self):
         changed = {'integer': f'OLD.{self.v} + 1', 'uuid': f'OLD.{self.v}', 'time': f'OLD.{self.v}'}[self.kind]
         self.setup += [ACT.format(apart=APART, v=self.v, changed=changed), COUNT_ROWS, SET_TRIGGER]
-        names = self.random.sample(list(TRIGGERS), self.random.choices((0, 1, 2), (6, 3, 1))[0])
+        kinds = [name for name, text in TRIGGERS.items() if not (self.plain and BEFORE_ROW.match(text))]
+        names = self.random.sample(kinds, self.random.choices((0, 1, 2), (6, 3, 1))[0])
         self.used_triggers = names
         early = self.chance(0.5)
         if early:
@@ -213,6 +219,11 @@ class Schema:
             self.setup.append(self.trigger(name))
         if not early:
             self.setup.append(self.enable())
+        # Tables of one tree whose guards differ.
+        if self.shape == 'inheritance' and self.chance(0.4):
+            self.setup.append(self.enable('t1'))
+        elif self.shape != 'plain' and self.chance(0.15):
+            self.setup.append(f"SELECT set_trigger('DISABLE', '{self.random.choice(('t1', 't2') if self.shape.startswith('by') else ('t1',))}')")
         if self.chance(0.7):
             self.setup.append(self.enable('o'))
 
@@ -223,6 +234,8 @@ class Schema:
             version = random.choice(self.literals[:-1]) if self.chance(0.85) else random.choice(self.literals)
             if self.nullable and self.chance(0.1):
                 version = 'NULL'
+            elif self.kind == 'time' and self.chance(0.07):
+                version = "'infinity'"
             values = {'id': i, self.v: version, 'note': f"'n{i}'", 'n': random.randint(0, 5)}
             for name, value in (('u', i), ('c', 10), ('pid', random.randint(1, 3)), ('flag', 'true'), ('arr', "'{0}'")):
                 if name in self.columns:
