@@ -69,6 +69,7 @@ class Reading:
     def value(self, key, text):
         if not isinstance(text, str):
             return text
+        text = re.sub(r'(conflict (?:in|out) to (?:pivot|old committed transaction|transaction)) \d+', r'\1', text)
         return CLOCK.sub(lambda match: self.label(key, match), text)
 
     def label(self, key, match):

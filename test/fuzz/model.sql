@@ -251,7 +251,7 @@ BEGIN
     IF kind = 'time' AND stated IS NOT NULL AND t IS NULL THEN
         RETURN stale;
     END IF;
-    IF stated IS NULL AND stored IS NOT NULL THEN
+    IF stated IS NULL AND (stored IS NOT NULL OR a.attnotnull) THEN
         RETURN CASE WHEN a.attnotnull THEN '{"verdict": "null"}' ELSE stale END;
     END IF;
     IF coalesce(is_echo, false) OR stored IS NULL AND stated IS NULL THEN
