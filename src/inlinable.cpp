@@ -123,7 +123,7 @@ is_our_function(Oid function, const char *symbol, PGFunction address)
 }
 
 bool
-find_inlinable_guard(Relation relation, const TriggerDesc *triggers, InlinableGuard *guard)
+find_inlinable_guard(Relation relation, TriggerDesc *const &triggers, InlinableGuard *guard)
 {
     const char relkind = relation->rd_rel->relkind;
     const TupleConstr *constraints = RelationGetDescr(relation)->constr;
@@ -141,6 +141,8 @@ find_inlinable_guard(Relation relation, const TriggerDesc *triggers, InlinableGu
         !is_guard(guard->trigger->tgfoid))
         return false;
 
+    /* To look up the function may have rebuilt the relation; being locked, it has the same ones. */
+    guard->trigger = only_before_trigger(*triggers);
     const Arguments arguments = arguments_of(*guard->trigger);
     const Options options = parse_options(arguments.span());
     guard->policy = options.policy;

@@ -23,10 +23,11 @@ struct InlinableGuard {
 
 /*
  * Is the guard of a table, if it has one, inlinable?  triggers are those of
- * the relation as the caller knows them, or null.  Raises nothing: a guard
- * that is not right raises its errors when it fires.
+ * the relation where the caller has them, or null: the relation cache may move
+ * its own meanwhile, and again at the next look into the catalogue.  Raises
+ * nothing: a guard that is not right raises its errors when it fires.
  */
-bool find_inlinable_guard(Relation relation, const TriggerDesc *triggers, InlinableGuard *guard);
+bool find_inlinable_guard(Relation relation, TriggerDesc *const &triggers, InlinableGuard *guard);
 
 /* Is a function of the catalogue that one of this library? */
 bool is_our_function(Oid function, const char *symbol, PGFunction address);
