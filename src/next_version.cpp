@@ -80,11 +80,11 @@ settle(const InlinedCall &call, Versions *row, const T &type)
     if (decision.write == Write::nothing || decision.unproven ||
         (row->named && row->stated_null && update->version.not_null &&
          !(update->checked && echo))) {
-        if (call.rechecks)
-            report_rechecked(*update, *row, type, decision);
-        else
+        if (!call.rechecks) {
             arm(update);
-        return;
+            return;
+        }
+        report_rechecked(*update, *row, type, decision);
     }
     switch (decision.write) {
     case Write::next:
