@@ -73,6 +73,15 @@ UPDATE u SET n = 2, version = 1 WHERE id = 2;
 -- The main query's version is computed before the CTE calls for the trigger; its own row stays with the plan.
 WITH other AS (UPDATE t SET version = 99, n = 1 WHERE id = 1 RETURNING n)
 UPDATE u SET version = 1, n = (SELECT count(*) FROM other) WHERE id = 2;
+-- What a rule makes of a CTE can have a CTE of its own.
+CREATE TABLE w (id int);
+CREATE TABLE elsewhere (id int);
+CREATE RULE instead AS ON UPDATE TO w DO INSTEAD
+    WITH nested AS (UPDATE t SET n = -1, version = 99 WHERE id = 1 RETURNING id)
+    UPDATE elsewhere SET id = 2 RETURNING id;
+WITH first AS (UPDATE t SET n = n + 1 WHERE id = 2 RETURNING id), ruled AS (UPDATE w SET id = 2 RETURNING id)
+SELECT first.id FROM first;
+DROP TABLE w, elsewhere;
 
 -- Strict: without a version it is the trigger's, which refuses it.
 SELECT judge('UPDATE u SET n = 5, version = 2 WHERE id = 1');

@@ -83,27 +83,31 @@ occ_executor_start(QueryDesc *query, int flags)
         watch(query);
 }
 
-/* The running UPDATE of a table in a query.  The planner sees to it that there is only one. */
+/*
+ * The running UPDATE of a table in a query, or null if there are several: the
+ * planner leaves those alone that it sees, but what a rule makes of a CTE can
+ * have CTEs of its own.
+ */
 ModifyTableState *
 find_update(const QueryDesc *query, Oid relid)
 {
-    const auto updates = [relid](const PlanState *plan) {
-        if (!IsA(plan, ModifyTableState))
-            return false;
-        const auto *state = reinterpret_cast<const ModifyTableState *>(plan);
-        return state->operation == CMD_UPDATE &&
-               RelationGetRelid(state->rootResultRelInfo->ri_RelationDesc) == relid;
-    };
+    ModifyTableState *found = nullptr;
+    List *plans = lcons(query->planstate, list_copy(query->estate->es_auxmodifytables));
     ListCell *cell;
 
-    if (updates(query->planstate))
-        return reinterpret_cast<ModifyTableState *>(query->planstate);
-    foreach (cell, query->estate->es_auxmodifytables) {
-        auto *state = static_cast<ModifyTableState *>(lfirst(cell));
-        if (updates(&state->ps))
-            return state;
+    foreach (cell, plans) {
+        auto *plan = static_cast<PlanState *>(lfirst(cell));
+        if (!IsA(plan, ModifyTableState))
+            continue;
+        auto *state = reinterpret_cast<ModifyTableState *>(plan);
+        if (state->operation != CMD_UPDATE ||
+            RelationGetRelid(state->rootResultRelInfo->ri_RelationDesc) != relid)
+            continue;
+        if (found != nullptr && found != state) /* the topmost can stand in both places */
+            return nullptr;
+        found = state;
     }
-    return nullptr;
+    return found;
 }
 
 const NameData &
