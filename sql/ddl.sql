@@ -105,7 +105,20 @@ BEGIN
     RETURN 'altered';
 END $$;
 UPDATE t SET note = alter_me();
-DROP FUNCTION by_function, alter_me;
+
+-- DROP TRIGGER is not refused, and counts for later statements: this one has the triggers that it started with.
+CREATE FUNCTION drop_guard() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM occ.disable('t') FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname = '_occ_guard';
+    RETURN 'dropped';
+END $$;
+BEGIN;
+SELECT version AS before FROM t ORDER BY number LIMIT 1 \gset
+UPDATE t SET note = drop_guard();
+SELECT note, version - :before AS moved FROM t ORDER BY number LIMIT 1;
+UPDATE t SET note = 'unguarded', version = 1;
+ROLLBACK;
+DROP FUNCTION by_function, alter_me, drop_guard;
 DROP TABLE t;
 DROP SCHEMA "Other";
 DEALLOCATE by_note;

@@ -60,12 +60,18 @@ check_only_guard(const TriggerData *trigger)
     }
 }
 
-/* Is the guard the last BEFORE trigger on updates?  The list is in the order of firing. */
+/*
+ * Is the guard the last BEFORE trigger on updates?  The list is in the order of
+ * firing; there is none if the statement has dropped them, which goes on with
+ * those that it started with.
+ */
 bool
 is_last(const TriggerData *trigger)
 {
     const TriggerDesc *triggers = trigger->tg_relation->trigdesc;
 
+    if (triggers == nullptr)
+        return false;
     for (int i = triggers->numtriggers - 1; i >= 0; i--) {
         const Trigger &last = triggers->triggers[i];
         if (is_before_update_row(last))
