@@ -86,7 +86,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples fuzz fuzz-quick bench bench-quick bench-batch bench-hot-row lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick bench bench-quick bench-batch bench-hot-row lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -120,7 +120,7 @@ unit: ## The version arithmetic (GoogleTest, no server)
 		test/unit/*.cpp -lgtest -lgtest_main -pthread -o build/unit
 	@build/unit
 
-# The four that follow run with inlined guards and without: INLINE=on or INLINE=off.
+# The five that follow run with inlined guards and without: INLINE=on or INLINE=off.
 regress: ## One session: sql/ against expected/ (REGRESS=name for one)
 	$(RUN) test/server make -s installcheck ISOLATION=
 
@@ -135,7 +135,11 @@ examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_upd
 	$(RUN) test/bootstrap python3-django python3-psycopg2 >/dev/null
 	$(RUN) test/server test/examples $(EXAMPLES)
 
-# Every case runs both ways, so not among the four.
+test-clients: ## Drivers and frameworks that people use: test/clients/ (CLIENTS=libpq for one)
+	@test/clients/install
+	$(RUN) test/server test/clients/run $(CLIENTS)
+
+# Every case runs both ways, so not among the five.
 fuzz: ## Random cases: inlined, by trigger, by a model in PL/pgSQL (FUZZ_SECONDS=300, FUZZ_SEED=1 to start there)
 	$(RUN) test/bootstrap python3-psycopg2 >/dev/null
 	$(RUN) test/server test/fuzz/run
