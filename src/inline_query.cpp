@@ -92,22 +92,23 @@ ModifyTableState *
 find_update(const QueryDesc *query, Oid relid)
 {
     ModifyTableState *found = nullptr;
-    List *plans = lcons(query->planstate, list_copy(query->estate->es_auxmodifytables));
+    bool several = false;
     ListCell *cell;
 
-    foreach (cell, plans) {
-        auto *plan = static_cast<PlanState *>(lfirst(cell));
+    const auto consider = [&](PlanState *plan) {
         if (!IsA(plan, ModifyTableState))
-            continue;
+            return;
         auto *state = reinterpret_cast<ModifyTableState *>(plan);
         if (state->operation != CMD_UPDATE ||
             RelationGetRelid(state->rootResultRelInfo->ri_RelationDesc) != relid)
-            continue;
-        if (found != nullptr && found != state) /* the topmost can stand in both places */
-            return nullptr;
+            return;
+        several = several || (found != nullptr && found != state); /* the top one stands twice */
         found = state;
-    }
-    return found;
+    };
+    consider(query->planstate);
+    foreach (cell, query->estate->es_auxmodifytables)
+        consider(static_cast<PlanState *>(lfirst(cell)));
+    return several ? nullptr : found;
 }
 
 const NameData &
