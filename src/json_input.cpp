@@ -64,30 +64,6 @@ populate(const ColumnReader &reader, JsonbValue *json)
     return value;
 }
 
-/*
- * A number as the type's input function would read its text, if that is known
- * without the text.  Most keys and versions are integers of modest size, and
- * 1.0 is none to an input function.
- */
-std::optional<Datum>
-read_number(const ColumnReader &reader, Numeric number)
-{
-    const Oid type = reader.column->atttypid;
-
-    if (type == NUMERICOID && reader.column->atttypmod < 0)
-        return NumericGetDatum(number);
-    if (type != INT4OID && type != INT8OID)
-        return std::nullopt;
-    if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number))) != 0)
-        return std::nullopt;
-
-    bool out_of_range = false;
-    const int32 value = numeric_int4_opt_error(number, &out_of_range);
-    if (out_of_range)
-        return std::nullopt;
-    return type == INT4OID ? Int32GetDatum(value) : Int64GetDatum(value);
-}
-
 /* A JSON value as the text that a type's input function reads; null for JSON null. */
 char *
 scalar_text(JsonbValue *value)
@@ -126,6 +102,28 @@ make_reader(Form_pg_attribute column)
     return reader;
 }
 
+std::optional<Datum>
+read_number(const ColumnReader &reader, const JsonbValue &value)
+{
+    const Oid type = reader.column->atttypid;
+
+    if (value.type != jbvNumeric)
+        return std::nullopt;
+    if (type == NUMERICOID && reader.column->atttypmod < 0)
+        return NumericGetDatum(value.val.numeric);
+    if (type != INT4OID && type != INT8OID)
+        return std::nullopt;
+    /* 1.0 is no integer to an input function. */
+    if (DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(value.val.numeric))) != 0)
+        return std::nullopt;
+
+    bool out_of_range = false;
+    const int32 number = numeric_int4_opt_error(value.val.numeric, &out_of_range);
+    if (out_of_range)
+        return std::nullopt;
+    return type == INT4OID ? Int32GetDatum(number) : Int64GetDatum(number);
+}
+
 Value
 read_value(const ColumnReader &reader, JsonbValue *value)
 {
@@ -139,12 +137,6 @@ read_value(const ColumnReader &reader, JsonbValue *value)
                            format_type_be(reader.column->atttypid)),
                     errhint("Pass the composite value as an object of its fields."));
         return populate(reader, value);
-    }
-
-    if (value->type == jbvNumeric) {
-        const std::optional<Datum> number = read_number(reader, value->val.numeric);
-        if (number)
-            return {*number, false};
     }
 
     /* A domain may refuse NULL, so its input function sees that, too. */

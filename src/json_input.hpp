@@ -41,7 +41,14 @@ struct ColumnReader {
 ColumnReader *make_reader(Form_pg_attribute column);
 
 /*
- * The column's value of that JSON value.  Leaves garbage in the current memory
+ * The column's value of a JSON number, if that is known without the number's
+ * text: most keys and versions are integers of modest size.  A numeric points
+ * into the JSON.
+ */
+std::optional<Datum> read_number(const ColumnReader &reader, const JsonbValue &value);
+
+/*
+ * The column's value of any JSON value.  Leaves garbage in the current memory
  * context.  Errors: those of the type's input function, and of its domain's
  * constraints; 22023 (no object for a composite type).
  */

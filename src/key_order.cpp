@@ -34,6 +34,16 @@ occ_compare_rows(const void *a, const void *b, void *argument)
                         order->supports, order->count);
 }
 
+/* The same for keys of one column, which most are. */
+extern "C" int
+occ_compare_single_keys(const void *a, const void *b, void *argument)
+{
+    auto *support = const_cast<SortSupport>(static_cast<KeyOrder *>(argument)->supports);
+
+    return support->comparator((*static_cast<BatchRow *const *>(a))->key->datum,
+                               (*static_cast<BatchRow *const *>(b))->key->datum, support);
+}
+
 }  // namespace
 
 void
@@ -55,7 +65,8 @@ sort_rows(Batch *batch)
                                                        const_cast<KeyOrder *>(&order)) < 0);
     }
     if (!sorted)
-        qsort_arg(batch->order, batch->count, sizeof(BatchRow *), occ_compare_rows,
+        qsort_arg(batch->order, batch->count, sizeof(BatchRow *),
+                  target.key_count == 1 ? occ_compare_single_keys : occ_compare_rows,
                   const_cast<KeyOrder *>(&order));
     for (std::uint64_t i = 1; !sorted && i < batch->count; i++) {
         BatchRow *const *pair = &batch->order[i - 1];

@@ -184,7 +184,7 @@ read_fields(Reading *reading, JsonbContainer *object)
     }
 }
 
-/* The value outlives per_value, which may hold much more than that by now. */
+/* The value outlives per_value, which may hold much more than that by now, but not the JSON. */
 Value
 read_field(Reading *reading, Field *field)
 {
@@ -192,9 +192,12 @@ read_field(Reading *reading, Field *field)
         TupleDescAttr(reading->batch->target.descriptor(), field->attnum - 1);
     ColumnReader *&reader = reading->columns[field->attnum - 1].reader;
 
-    reading->column = column;
     if (reader == nullptr)
         reader = make_reader(column);
+    if (const std::optional<Datum> number = read_number(*reader, field->value))
+        return {*number, false};
+
+    reading->column = column;
     MemoryContext old = MemoryContextSwitchTo(reading->per_value);
     Value value = read_value(*reader, &field->value);
     MemoryContextSwitchTo(old);
