@@ -5,7 +5,8 @@
 -- version fires only then. So a table has these triggers, in the order in which they fire:
 --   _occ_guard     BEFORE UPDATE OF version: notes that this row's version is named
 --   _occ_guard_    BEFORE UPDATE OR DELETE: judges the row, and notes what is refused
---   !occ_finish    AFTER UPDATE, of the first row and of the statement: raises
+--   !occ_finish    AFTER UPDATE, of the first row and of the statement: raises. A row that moves to another partition is
+--                  updated by an INSERT
 -- Notes are settings of the transaction, as a savepoint that is rolled back should take them along. Functions that
 -- write, and may be called while a statement runs, say SET model.refused = '' and have notes of their own.
 
@@ -376,7 +377,7 @@ BEGIN
                            version_column, one);
             EXECUTE format('CREATE TRIGGER _occ_guard_ BEFORE UPDATE%s ON %s FOR EACH ROW EXECUTE FUNCTION model.guard(%L)',
                            CASE o ->> 'deletes' WHEN 'checked' THEN ' OR DELETE' ELSE '' END, one, o);
-            EXECUTE format('CREATE TRIGGER "!occ_finish_row" AFTER UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION model.finish()', one);
+            EXECUTE format('CREATE TRIGGER "!occ_finish_row" AFTER INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION model.finish()', one);
         END IF;
         EXECUTE format('CREATE TRIGGER "!occ_finish" AFTER UPDATE OR DELETE ON %s FOR EACH STATEMENT EXECUTE FUNCTION model.finish()', one);
     END LOOP;
