@@ -6,6 +6,7 @@ would wake go on side by side, and what comes of that is chance, so one of them 
 on nothing but the script and on who waits for whom, and that is part of what is compared.
 """
 import select
+import time
 
 import psycopg2
 import psycopg2.extensions as pg
@@ -132,6 +133,9 @@ class Database:
             if failed and not sql.startswith(('ROLLBACK', 'COMMIT')):
                 session.send('ROLLBACK')
                 self.settle(case, number)
+            if case.coarse:
+                # Whether two steps fall into the same millisecond would be chance.
+                time.sleep(0.002)
             session.send(sql)
             self.settle(case, number)
             if all(s.busy for s in self.sessions):

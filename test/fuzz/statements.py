@@ -24,6 +24,8 @@ class Case:
         self.hidden = schema.role != 'postgres'
         # What a dump reads would count, and differ.
         self.serializable = random.random() < 0.15
+        # Times may count by the millisecond.
+        self.coarse = schema.kind == 'time'
         self.with_model = schema.with_model
         self.dumps = ['SELECT id, tableoid::regclass, * FROM t', 'SELECT id, * FROM o']
         # Every index has what its table has.
