@@ -83,6 +83,16 @@ SELECT occ.enable('page', 'updated_at');
 SELECT * FROM occ.update('page', '[{"id":1,"updated_at":"infinity","title":"eins"}]');
 SELECT key, status FROM occ.update('page', '[{"id":2,"updated_at":null,"title":"zwei"},{"id":1,"updated_at":null,"title":"eins"}]');
 SELECT id, title, isfinite(updated_at) FROM page ORDER BY id;
+-- Whatever finite time is stated repairs it, and the version goes on from the clock, under each preset.
+SELECT occ.enable('page', 'updated_at', preset => 'orm');
+ALTER TABLE page DISABLE TRIGGER _occ_guard;
+UPDATE page SET updated_at = CASE id WHEN 1 THEN timestamptz 'infinity' ELSE '2020-01-01Z' END;
+ALTER TABLE page ENABLE TRIGGER _occ_guard;
+SELECT key, status, version::timestamptz BETWEEN now() AND clock_timestamp() AS now
+FROM occ.update('page', '[{"id":2,"updated_at":"2020-01-01Z","title":"two"},{"id":1,"updated_at":"2019-01-01Z","title":"one"}]');
+ALTER TABLE page ALTER updated_at TYPE float8 USING CASE id WHEN 1 THEN float8 'NaN' ELSE 7 END;
+SELECT key, status, version::float8 > 1e9 AS now
+FROM occ.update('page', '[{"id":2,"updated_at":7,"title":"zwei"},{"id":1,"updated_at":1,"title":"eins"}]');
 DROP TABLE page;
 
 -- enforce => 'warn': stale rows are written with a warning, as everywhere; the caller's own conditions hold.

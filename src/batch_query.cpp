@@ -61,6 +61,24 @@ qualified_operator(Oid operator_oid)
     return name;
 }
 
+/* Is the version the one that was read?  Any time is that of a row whose own is infinite. */
+void
+append_version_condition(StringInfo sql, const Target &target)
+{
+    const char *version = quote_identifier(NameStr(target.version_column));
+    const bool is_float = target.version.kind == VersionKind::double_precision;
+
+    appendStringInfo(sql, "(t.%s OPERATOR(pg_catalog.=) i.version", version);
+    if (is_float)
+        appendStringInfo(sql,
+                         " OR t.%s OPERATOR(pg_catalog.=) "
+                         "ANY ('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])",
+                         version);
+    else if (is_time(target.version.kind))
+        appendStringInfo(sql, " OR NOT pg_catalog.isfinite(t.%s)", version);
+    appendStringInfoChar(sql, ')');
+}
+
 }  // namespace
 
 RowsRelation::RowsRelation(const Batch &batch, int added)
@@ -152,8 +170,7 @@ append_row_condition(StringInfo sql, const Batch &batch, Find find)
         appendStringInfoString(sql, " AND ");
     }
     if (find == Find::by_version)
-        appendStringInfo(sql, "t.%s OPERATOR(pg_catalog.=) i.version",
-                         quote_identifier(NameStr(batch.target.version_column)));
+        append_version_condition(sql, batch.target);
     else if (find == Find::by_place && batch.target.is_alone)
         appendStringInfoString(sql, "t.ctid OPERATOR(pg_catalog.=) i.tid");
     else if (find == Find::by_place)

@@ -163,6 +163,15 @@ with_version_type(const VersionColumn &column, TimePrecision precision, const St
     return action(RandomUuid{});
 }
 
+/* Does a value count as a version?  An infinite time counts as NULL. */
+inline bool
+is_present(const VersionColumn &column, Datum version)
+{
+    return with_version_type(column, TimePrecision::us, {}, [&]<class T>(const T &type) {
+        return type.present(Codec<T>::decode(version));
+    });
+}
+
 }  // namespace occ
 
 #endif

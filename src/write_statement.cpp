@@ -3,6 +3,7 @@
 
 #include "batch_query.hpp"
 #include "settings.hpp"
+#include "version_types.hpp"
 #include "write_statement.hpp"
 
 namespace occ {
@@ -14,7 +15,7 @@ struct Writing {
     Batch *batch;
     Write write;
     Find find;
-    bool sends_version; /* the one that was verified, and the guard verifies it once more */
+    bool sends_version; /* the one that is expected comes with the row */
     RowStatus done;
     const BatchRow *ambiguous; /* a key by which a second row was found */
     List *unmoved;             /* tables of rows that came back with the version that was sent */
@@ -44,7 +45,11 @@ append_returning(StringInfo sql, const Batch &batch)
         appendStringInfo(sql, ", t.%s", column_in_sql(batch.target.key[i].column));
 }
 
-/* A row that a trigger of ours has written to keeps the version that it has by now. */
+/*
+ * The version is stated as it is stored where that is as good as the one that
+ * was verified: the condition compares it, or a trigger of ours has written to
+ * the row, which keeps the version that it has by now.
+ */
 char *
 update_query(const Writing &writing, const GivenColumn *columns, int count)
 {
@@ -56,8 +61,9 @@ update_query(const Writing &writing, const GivenColumn *columns, int count)
     appendStringInfo(&sql, "UPDATE %s AS t SET ", table_in_sql(batch));
     if (batch.target.guarded) {
         const char *version = quote_identifier(NameStr(batch.target.version_column));
-        appendStringInfo(&sql, "%s = %s.%s", version, writing.sends_version ? "i" : "t",
-                         writing.sends_version ? "version" : version);
+        const bool states_sent = writing.sends_version && writing.find != Find::by_version;
+        appendStringInfo(&sql, "%s = %s.%s", version, states_sent ? "i" : "t",
+                         states_sent ? "version" : version);
         separator = ", ";
     }
     for (int i = 0; i < count; i++) {
@@ -85,12 +91,17 @@ delete_query(const Writing &writing)
     return sql.data;
 }
 
-/* Is the version that comes back the one that was sent?  Then no guard has moved it. */
+/*
+ * Is the version that comes back the one that was sent, or an infinite one,
+ * which is no successor of any?  Then no guard has moved it.
+ */
 bool
 is_unmoved(const Batch &batch, const BatchRow &row, const Value &sent)
 {
     Form_pg_attribute column = batch.target.version_attribute();
 
+    if (!row.version.isnull && !is_present(batch.target.version, row.version.datum))
+        return true;
     if (row.version.isnull || sent.isnull)
         return row.version.isnull && sent.isnull;
     return datum_image_eq(row.version.datum, sent.datum, column->attbyval, column->attlen);

@@ -17,7 +17,7 @@ namespace occ {
  * sends_version: the UPDATE states BatchRow::version, which was verified, and
  * the guard verifies it once more.  Otherwise it states the stored one.
  *
- * Find::by_version: BatchRow::version is the one that was read, all rows are of
+ * Find::by_version: BatchRow::version is sent to be compared, all rows are of
  * this shape, and those that do not have it are reported as conflicts, before
  * anything fires.  Returns false, and has done nothing, if rows would not be
  * written in the order of their keys.
