@@ -190,7 +190,8 @@ EXTRA_CLEAN = build .built-for
 
 include $(PGXS)
 
-# The bitcode rule knows neither PG_CXXFLAGS nor COPT.
+# PostgreSQL has COPT for C only, and the bitcode rule does not know PG_CXXFLAGS either.
+override CXXFLAGS += $(COPT)
 BITCODE_CXXFLAGS += $(OUR_CXXFLAGS) $(COPT)
 
 # PostgreSQL's own flags are for GCC if it was built with GCC.
