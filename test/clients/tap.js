@@ -2,6 +2,7 @@
 // For the tests of Node's clients: TAP, a second service, and the same table without its guard.
 const fs = require('node:fs');
 const path = require('node:path');
+const { setTimeout } = require('node:timers/promises');
 const util = require('node:util');
 const { Client } = require('pg');
 
@@ -61,6 +62,20 @@ async function closed(what, lost) {
   await guards('ENABLE');
 }
 
+/** Run what a second service overtakes, whose transaction has written, but is not committed yet; the error, or null. */
+async function overtaken(statement, run) {
+  const other = new Client();
+  await other.connect();
+  await other.query('BEGIN');
+  await other.query(statement);
+  const running = raised(run);
+  const waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  for (let i = 0; i < 1000 && await sql(waits) === '0'; i += 1) await setTimeout(5);
+  await other.query('COMMIT');
+  await other.end();
+  return running;
+}
+
 /** Hold the page to this program: each block of code in it is in here. */
 async function done(page, ...rows) {
   const text = fs.readFileSync(path.join(__dirname, '../../docs/clients', page), 'utf8');
@@ -77,4 +92,4 @@ async function done(page, ...rows) {
   else for (const row of rows) console.log(`# table: ${row}`);
 }
 
-module.exports = { closed, done, ok, raised, same, sql };
+module.exports = { closed, done, ok, overtaken, raised, same, sql };
