@@ -30,6 +30,16 @@ enumerate(std::span<const std::string_view> words)
 
 }  // namespace
 
+char *
+names_argument(const char *option, ArrayType *names)
+{
+    Oid output;
+    bool is_varlena;
+
+    getTypeOutputInfo(NAMEARRAYOID, &output, &is_varlena);
+    return psprintf("%s=%s", option, OidOutputFunctionCall(output, PointerGetDatum(names)));
+}
+
 Arguments
 arguments_of(const Trigger &trigger)
 {

@@ -22,8 +22,18 @@ struct Arguments {
             items[count++] = argument;
     }
 
+    /* "name=value", unless that is the default, which may be null. */
+    void add_option(const char *name, const char *value, const char *default_value)
+    {
+        if (default_value == nullptr || strcmp(value, default_value) != 0)
+            add(psprintf("%s=%s", name, value));
+    }
+
     std::span<const std::string_view> span() const { return {items.data(), count}; }
 };
+
+/* The columns that an option names, as the array literal that an argument holds. */
+char *names_argument(const char *option, ArrayType *names);
 
 /* The arguments of an installed guard. */
 Arguments arguments_of(const Trigger &trigger);
