@@ -8,7 +8,7 @@ HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
 
 EXTENSION = occ_lock
 MODULE_big = occ_lock
-DATA = occ_lock--1.0.sql
+DATA = occ_lock--1.0.sql occ_lock--1.0--1.1.sql occ_lock--1.1.sql
 OBJS = $(patsubst $(HERE)%.cpp,%.o,$(sort $(wildcard $(HERE)src/*.cpp)))
 
 REGRESS = \
@@ -39,13 +39,16 @@ REGRESS = \
 	set_tables \
 	set_privileges \
 	set_guards \
-	retry
+	retry \
+	etag \
+	merge
 
 ISOLATION = \
 	delete \
 	delete_checked \
 	enable \
 	enforce_warn \
+	etag \
 	first_writer_rolls_back \
 	foreign_keys \
 	gets_through \

@@ -41,11 +41,13 @@ extern "C" {
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/cryptohash.h"
 #include "common/hashfn.h"
 #include "common/int.h"
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
 #endif
+#include "common/sha2.h"
 #include "common/shortest_dec.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
