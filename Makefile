@@ -41,7 +41,8 @@ REGRESS = \
 	set_guards \
 	retry \
 	etag \
-	merge
+	merge \
+	auto_enable
 
 ISOLATION = \
 	delete \

@@ -9,6 +9,7 @@ namespace occ::settings {
 bool bypass = false;
 int max_reported_rows = 1000;
 bool inline_guards = true;
+char *auto_enable = nullptr;
 
 namespace {
 
@@ -74,6 +75,12 @@ define()
         "\"40001\" suits clients that retry whole transactions on a serialization failure.",
         &conflict_sqlstate_text, "PT409", PGC_USERSET, 0, occ_check_conflict_sqlstate,
         occ_assign_conflict_sqlstate, nullptr);
+    /* Whoever makes a table fires that function, so everybody must be able to set it. */
+    DefineCustomStringVariable(
+        "occ_lock.auto_enable",
+        "Holds the options of occ.auto_enable(), on the functions that it makes.",
+        "It has no effect elsewhere.", &auto_enable, "", PGC_USERSET,
+        GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, nullptr);
     pg::reserve_setting_prefix("occ_lock");
 }
 

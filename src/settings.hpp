@@ -13,6 +13,10 @@ extern int max_reported_rows;
 /* Check versions in the plan of an UPDATE where that comes to the same as the trigger. */
 extern bool inline_guards;
 
+/* What occ.auto_enable() has given an event trigger function to do: a guard's arguments, as an
+ * array literal. */
+extern char *auto_enable;
+
 /* The SQLSTATE of conflicts, encoded as errcode() takes it. */
 int conflict_sqlstate();
 

@@ -1,0 +1,266 @@
+/* The event trigger function that occ.auto_enable() makes: it guards tables as they are made. */
+#include "pg.hpp"
+
+#include "arguments.hpp"
+#include "install_guard.hpp"
+#include "installed_guard.hpp"
+#include "relation.hpp"
+#include "settings.hpp"
+
+extern "C" {
+PG_FUNCTION_INFO_V1(occ_guard_new_tables);
+}
+
+namespace occ {
+
+namespace {
+
+/* The options that occ.auto_enable() has given the function as a setting. */
+Arguments
+configured_arguments()
+{
+    Arguments arguments;
+    Datum *items;
+    bool *nulls;
+    int count;
+
+    if (settings::auto_enable == nullptr || settings::auto_enable[0] == '\0')
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("event trigger function does not set \"occ_lock.auto_enable\""),
+                errhint("Let occ.auto_enable() make it."));
+    ArrayType *array =
+        DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN, settings::auto_enable, TEXTOID, -1));
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &count);
+    for (int i = 0; i < count; i++)
+        arguments.add(nulls[i] ? "" : TextDatumGetCString(items[i]));
+    check_options(parse_options(arguments.span()), nullptr, nullptr);
+    return arguments;
+}
+
+bool
+same_arguments(const Arguments &a, const Arguments &b)
+{
+    return std::equal(a.items.begin(), a.items.begin() + a.count, b.items.begin(),
+                      b.items.begin() + b.count);
+}
+
+/* The guard of a table, which is locked for it. */
+InstalledGuard
+guard_of(Oid relid, Oid guard, LOCKMODE lockmode)
+{
+    Relation relation = open_table(relid, lockmode);
+    const InstalledGuard installed = installed_guard(relation, guard);
+
+    relation_close(relation, NoLock);
+    return installed;
+}
+
+/*
+ * Is a new table one to guard?  Partitions are their partitioned table's
+ * business, and no other session sees a temporary table.
+ */
+bool
+wants_guard(Oid relid, const char *column, Oid guard)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    const bool is_candidate =
+        (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
+        !form->relispartition && form->relpersistence != RELPERSISTENCE_TEMP;
+    ReleaseSysCache(tuple);
+    return is_candidate && get_attnum(relid, column) > 0 &&
+           !guard_of(relid, guard, ShareRowExclusiveLock).exists;
+}
+
+/*
+ * Guard a table if its column can be a version; not every column of that name
+ * is meant as one, and no migration shall fail because of it.
+ */
+pg_noinline void
+guard_if_possible(Oid relid, Oid guard, const Arguments &arguments)
+{
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    ErrorData *volatile error = nullptr;
+
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        install_guard(relid, guard, arguments, KeyRule::may_come_later);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+
+    if (error == nullptr)
+        return;
+    switch (error->sqlerrcode) {
+    case ERRCODE_DATATYPE_MISMATCH:
+    case ERRCODE_DUPLICATE_OBJECT:
+    case ERRCODE_INVALID_OBJECT_DEFINITION:
+    case ERRCODE_INVALID_PARAMETER_VALUE:
+        ereport(NOTICE,
+                errmsg("table \"%s\" is not guarded: %s", get_rel_name(relid), error->message),
+                errhint("occ.unguarded lists such tables."));
+        break;
+    default:
+        ReThrowError(error);
+    }
+}
+
+struct Command {
+    Oid relid;
+    bool is_alter;
+};
+
+/* The commands on tables that have just ended, in order.  An extension's own tables are its
+ * business. */
+List *
+commands_on_tables()
+{
+    static constexpr const char *query =
+        "SELECT objid, command_tag OPERATOR(pg_catalog.=) 'ALTER TABLE' "
+        "FROM pg_catalog.pg_event_trigger_ddl_commands() "
+        "WHERE classid OPERATOR(pg_catalog.=) "
+        "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid "
+        "AND command_tag OPERATOR(pg_catalog.=) "
+        "ANY ('{CREATE TABLE,CREATE TABLE AS,SELECT INTO,ALTER TABLE}'::pg_catalog.text[]) "
+        "AND NOT in_extension";
+    MemoryContext context = CurrentMemoryContext;
+    List *commands = NIL;
+
+    SPI_connect();
+    if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
+        elog(ERROR, "could not read the commands of an event trigger");
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        const HeapTuple tuple = SPI_tuptable->vals[i];
+        bool isnull;
+        auto *command = static_cast<Command *>(MemoryContextAlloc(context, sizeof(Command)));
+        command->relid = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
+        command->is_alter = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+        MemoryContext old = MemoryContextSwitchTo(context);
+        commands = lappend(commands, command);
+        MemoryContextSwitchTo(old);
+    }
+    SPI_finish();
+    return commands;
+}
+
+/* Call action with the commands of one kind in an ALTER TABLE; other statements have none. */
+template <class Action>
+void
+for_each_part(const Node *statement, AlterTableType kind, const Action &action)
+{
+    const ListCell *cell;
+
+    if (statement == nullptr || !IsA(statement, AlterTableStmt))
+        return;
+    foreach (cell, reinterpret_cast<const AlterTableStmt *>(statement)->cmds) {
+        const auto *part = static_cast<const AlterTableCmd *>(lfirst(cell));
+        if (part->subtype == kind)
+            action(part);
+    }
+}
+
+/* A table was made, has got the column, or is no longer a partition. */
+void
+after_command(const Node *statement, const Arguments &arguments, Oid guard)
+{
+    const char *column = arguments.items[0].data();
+    bool adds_column = false;
+    List *tables = NIL;
+    ListCell *cell;
+
+    for_each_part(statement, AT_AddColumn, [&](const AlterTableCmd *part) {
+        adds_column = adds_column ||
+                      strcmp(reinterpret_cast<const ColumnDef *>(part->def)->colname, column) == 0;
+    });
+    foreach (cell, commands_on_tables()) {
+        const auto *command = static_cast<const Command *>(lfirst(cell));
+        if (!command->is_alter || adds_column)
+            tables = list_append_unique_oid(tables, command->relid);
+    }
+    for_each_part(statement, AT_DetachPartition, [&](const AlterTableCmd *part) {
+        const auto *detach = reinterpret_cast<const PartitionCmd *>(part->def);
+        tables = list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
+    });
+    foreach (cell, tables) {
+        if (wants_guard(lfirst_oid(cell), column, guard))
+            guard_if_possible(lfirst_oid(cell), guard, arguments);
+    }
+}
+
+/*
+ * ATTACH PARTITION gives a partition its share of the partitioned table's
+ * guard, and fails if there is one: so ours makes way.  Another one, with
+ * options that somebody has chosen, stays for its owner to decide about.
+ */
+void
+make_way_for_attach(const AlterTableStmt *statement, const PartitionCmd *attach,
+                    const Arguments &arguments, Oid guard)
+{
+    /* Locks, and the order in which they are taken, are those of ATTACH PARTITION. */
+    const Oid parent =
+        RangeVarGetRelidExtended(statement->relation, ShareUpdateExclusiveLock, RVR_MISSING_OK,
+                                 RangeVarCallbackOwnsRelation, nullptr);
+    if (!OidIsValid(parent) || get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE ||
+        !guard_of(parent, guard, NoLock).exists)
+        return;
+    const Oid partition = RangeVarGetRelidExtended(
+        attach->name, AccessExclusiveLock, RVR_MISSING_OK, RangeVarCallbackOwnsRelation, nullptr);
+    if (!OidIsValid(partition) || !is_table(get_rel_relkind(partition)))
+        return;
+
+    const InstalledGuard installed = guard_of(partition, guard, NoLock);
+    if (installed.exists && !installed.is_clone &&
+        strcmp(NameStr(installed.name), guard_name) == 0 &&
+        same_arguments(installed.arguments, arguments))
+        run_ddl(psprintf("DROP TRIGGER %s ON %s", guard_name, qualified_name(partition)));
+}
+
+}  // namespace
+
+}  // namespace occ
+
+/*
+ * An event trigger function, for ddl_command_end and ddl_command_start; see
+ * occ.auto_enable().  It acts as the user whose command fires it.
+ */
+Datum
+occ_guard_new_tables(PG_FUNCTION_ARGS)
+{
+    using namespace occ;
+
+    if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+                errmsg("function was not called by the event trigger manager"),
+                errhint("Let occ.auto_enable() make the event trigger."));
+    if (creating_extension)
+        PG_RETURN_NULL();
+
+    const auto *trigger = reinterpret_cast<const EventTriggerData *>(fcinfo->context);
+    const Arguments arguments = configured_arguments();
+    const Oid guard = guard_function(fcinfo->flinfo->fn_oid);
+
+    if (strcmp(trigger->event, "ddl_command_end") == 0)
+        after_command(trigger->parsetree, arguments, guard);
+    else
+        for_each_part(trigger->parsetree, AT_AttachPartition, [&](const AlterTableCmd *part) {
+            make_way_for_attach(reinterpret_cast<const AlterTableStmt *>(trigger->parsetree),
+                                reinterpret_cast<const PartitionCmd *>(part->def), arguments,
+                                guard);
+        });
+    PG_RETURN_NULL();
+}
