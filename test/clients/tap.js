@@ -76,9 +76,9 @@ async function overtaken(statement, run) {
   return running;
 }
 
-/** Hold the page to this program: each block of code in it is in here. */
+/** Hold the page, if there is one, to this program: each block of code in it is in here. */
 async function done(page, ...rows) {
-  const text = fs.readFileSync(path.join(__dirname, '../../docs/clients', page), 'utf8');
+  const text = page ? fs.readFileSync(path.join(__dirname, '../../docs/clients', page), 'utf8') : '';
   const program = fs.readFileSync(require.main.filename, 'utf8');
   for (const [, block] of text.matchAll(/^ *```(?:js|sql)\n(.*?)^ *```/gms)) {
     // Of what runs within something, only the indentation differs.
