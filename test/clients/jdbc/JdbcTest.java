@@ -13,6 +13,7 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import org.postgresql.PGConnection;
 import org.postgresql.util.PSQLException;
 
 /** pgjdbc: statements, batches, updatable result sets, and what comes back. */
@@ -204,6 +205,8 @@ final class JdbcTest {
             row.updateInt("stock", 8);
             row.updateLong("version", row.getLong("version"));
             row.updateRow();
+            Tap.same(Tap.sql("SELECT query FROM pg_stat_activity WHERE pid = " + CONNECTION.unwrap(PGConnection.class).getBackendPID()),
+                "UPDATE product SET  \"stock\" = $1, \"version\" = $2 WHERE \"id\" = $3", "the SQL that it sends");
             Tap.same(stored(1), "mug|8|3", "and saved after refreshRow()");
             Tap.same(row.getLong("version"), 2L, "limits: it does not know its new version without another refreshRow()");
         }
