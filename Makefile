@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick bench bench-quick bench-batch bench-hot-row lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick bench bench-quick bench-batch bench-hot-row test-matrix lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -164,6 +164,9 @@ bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
 
 bench-hot-row: ## What eight clients on one row get done: locks, SERIALIZABLE, and the guard with occ.retry()
 	$(RUN) test/server bench/hot_row
+
+test-matrix: ## All of that on Debian 12, 13 and testing, in chroots (MATRIX=trixie for one; MATRIX_GOALS="regress tap")
+	$(RUN) test/matrix $(MATRIX)
 
 lint: ## Format, warnings, symbols, and that no test is left out
 	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint
