@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""One of the soak's clients: reads rows, and writes them back by every means there is, now and then on what it read long ago.
+
+    client.py NUMBER SEED SECONDS LOG LEVELS [timeouts]
+
+Knows nothing of right and wrong: the log says what it read, wrote and was told, one transaction a line, for check.py.
+Times are CLOCK_MONOTONIC's, which all processes of a machine share.
+"""
+import json
+import random
+import sys
+import time
+
+import psycopg2
+from operations import OPERATIONS, Rows
+
+IDS = range(1, 9)
+# The server is not there (yet, or any more).  After one of these nobody knows what became of a COMMIT.
+LOST = ('08', '57P')
+
+
+def is_lost(error):
+    return not error.pgcode or error.pgcode.startswith(LOST)
+
+
+class Client:
+    def __init__(self, number, seed, log, levels, timeouts):
+        self.random = random.Random(f'{seed}/{number}')
+        self.number, self.log, self.levels, self.timeouts = number, log, levels, timeouts
+        self.tokens = 0
+        self.connection = None
+        self.known = {}     # the rows as they were read, or written and acknowledged
+
+    def token(self):
+        self.tokens += 1
+        return f'{self.number}.{self.tokens}'
+
+    def fresh_version(self):
+        return self.random.randrange(10 ** 3, 10 ** 9)
+
+    def connect(self):
+        while True:
+            try:
+                self.connection = psycopg2.connect('')
+                return
+            except psycopg2.OperationalError:
+                time.sleep(0.05)    # it is being started again
+
+    def read(self):
+        """All rows, mostly; else go on with what is known."""
+        if self.known and self.random.random() < 0.3:
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute('SELECT id, incarnation, version, tokens FROM item')
+            rows = cursor.fetchall()
+        self.connection.rollback()
+        self.known = {row[0]: row[1:] for row in rows}
+
+    def transaction(self):
+        """One transaction, as it is logged."""
+        entry = {'client': self.number, 'start': time.monotonic(), 'writes': [], 'refusals': [], 'absent': [],
+                 'outcome': 'aborted'}
+        cursor = self.connection.cursor()
+        rows = Rows(dict(self.known), entry)
+        committing = False
+        try:
+            entry['level'] = self.random.choice(self.levels)
+            cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {entry['level']}")
+            if self.timeouts:
+                cursor.execute(f"SET LOCAL statement_timeout = {self.random.choice((0, 5, 20, 100))};"
+                               f"SET LOCAL lock_timeout = {self.random.choice((0, 1, 10))}")
+            for _ in range(self.random.choice((1, 1, 1, 2, 3))):
+                self.step(cursor, rows, entry)
+            if self.random.random() < 0.1:
+                self.connection.rollback()
+                return entry
+            committing = True
+            self.connection.commit()
+            entry['outcome'] = 'committed'
+            self.known = rows.known
+        except psycopg2.Error as error:
+            entry['error'] = error.pgcode
+            rows.refused(error)
+            if committing and is_lost(error):
+                entry['outcome'] = 'unknown'
+            self.known = {}
+            if is_lost(error) or self.connection.closed:
+                self.connect()
+            else:
+                self.connection.rollback()
+        finally:
+            entry['end'] = time.monotonic()
+        return entry
+
+    def step(self, cursor, rows, entry):
+        """One operation; every fourth in a savepoint, which some of the time is rolled back."""
+        operation = self.random.choice(OPERATIONS)
+        ids = sorted(self.random.sample(IDS, self.random.choice((1, 2, 4))))
+        if self.random.random() >= 0.25:
+            operation(cursor, rows, self, ids)
+            return
+        before = len(entry['writes']), dict(rows.known)
+        cursor.execute('SAVEPOINT s')
+        try:
+            operation(cursor, rows, self, ids)
+            undo = self.random.random() < 0.5
+        except psycopg2.Error as error:
+            if is_lost(error) or self.connection.closed:
+                raise
+            rows.refused(error)
+            undo = True
+        if undo:
+            cursor.execute('ROLLBACK TO s')
+            del entry['writes'][before[0]:]
+            rows.known = before[1]
+        cursor.execute('RELEASE s')
+
+    def run(self, seconds):
+        self.connect()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                self.read()
+            except psycopg2.Error:
+                self.connect()
+                continue
+            self.log.write(json.dumps(self.transaction()) + '\n')
+            self.log.flush()
+
+
+def main():
+    number, seed, seconds, path, levels, *timeouts = sys.argv[1:]
+    psycopg2.extensions.register_type(psycopg2.extensions.new_type((2950,), 'UUID', lambda value, _: value))
+    with open(path, 'w', encoding='utf-8') as log:
+        Client(number, seed, log, levels.split(','), timeouts).run(float(seconds))
+
+
+if __name__ == '__main__':
+    main()
