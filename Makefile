@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix deb deb-check lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -178,6 +178,12 @@ bench-hot-row: ## What eight clients on one row get done: locks, SERIALIZABLE, a
 
 test-matrix: ## All of that on Debian 12, 13 and testing, in chroots (MATRIX=trixie for one; MATRIX_GOALS="regress tap")
 	$(RUN) test/matrix $(MATRIX)
+
+deb: ## Debian packages of HEAD, in build/deb
+	$(RUN) test/package
+
+deb-check: ## ... installed and tested as autopkgtest does it; best in a chroot: MATRIX_GOALS=deb-check make test-matrix
+	$(RUN) test/package install
 
 lint: ## Format, warnings, symbols, and that no test is left out
 	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint
