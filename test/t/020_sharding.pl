@@ -1,0 +1,117 @@
+# A table that is sharded over two servers, by PostgreSQL's own partitioning and postgres_fdw: set up by the commands of
+# docs/operations/sharding.md, and as it says.
+use strict;
+use warnings FATAL => 'all';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Cwd;
+use File::Basename;
+
+# Sockets want a short path.
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+my $page = slurp_file(Cwd::abs_path(dirname(__FILE__)) . '/../../docs/operations/sharding.md');
+my $commands = join '', $page =~ /^```sh\n(.*?)^```/msg;
+my %port = (coordinator => 6000, shard0 => 6001, shard1 => 6002);
+
+sub stop_servers { system "pg_ctl -s -D $directory/$_ -m immediate stop >/dev/null 2>&1" for keys %port }
+END { my $status = $?; stop_servers(); $? = $status }
+
+if (!-e `pg_config --sharedir` =~ s/\n//r . '/extension/postgres_fdw.control')
+{
+    plan skip_all => 'needs postgres_fdw';
+}
+# As root nobody could run it, but then this is not the first thing to fail.
+append_to_file("$directory/setup.sh", "set -e\ncd $directory\nunset PGHOST PGPORT PGDATABASE PGUSER\n$commands");
+my ($out, $err) = run_command([ 'bash', "$directory/setup.sh" ]);
+unlike("$out$err", qr/ERROR|error/, 'the page sets it up') or BAIL_OUT("$out$err");
+
+# What psql prints, with SQLSTATEs.
+sub on
+{
+    my ($server, $sql) = @_;
+    my ($out, $err) =
+      run_command([ 'psql', '-XqAt', '-v', 'VERBOSITY=verbose', '-h', $directory, '-p', $port{$server}, '-U', 'postgres', '-c', $sql, 'postgres' ]);
+    return join "\n", grep { $_ ne '' } $out, $err;
+}
+sub coordinator { return on('coordinator', $_[0]) }
+sub sorted_ids { return join ',', sort { $a <=> $b } split /,/, ($_[0] =~ /"ids":\[([\d,]*)\]/)[0] // '' }
+
+my $ids0 = on('shard0', 'SELECT array_agg(id ORDER BY id) FROM orders');
+my $ids1 = on('shard1', 'SELECT array_agg(id ORDER BY id) FROM orders');
+like("$ids0 $ids1", qr/^\{\d.*\} \{\d.*\}$/, "rows are on both shards: $ids0, $ids1");
+my ($one) = $ids0 =~ /(\d)/;
+my ($other) = $ids1 =~ /(\d)/;
+
+# With a guard on both sides.
+is(coordinator("UPDATE orders SET total = 11, version = 1 WHERE id = $one RETURNING version"), '2', 'an update that states its version');
+like(
+    coordinator("UPDATE orders SET total = 12, version = 1 WHERE id = $one"),
+    qr/ERROR:  PT409: optimistic lock conflict on 1 row of "orders"\nDETAIL:  .*"ids":\[$one\].*"actual":2.*TABLE NAME:  orders\nCOLUMN NAME:  version/s,
+    'a stale one');
+is(coordinator("UPDATE orders SET total = 13 RETURNING version > 1"), join("\n", ('t') x 8), 'one that states none moves all versions');
+is(sorted_ids(coordinator('UPDATE orders SET total = 14, version = 1')), '1,2,3,4,5,6,7,8', 'one error with the stale rows of both shards');
+is(coordinator('SELECT count(*) FROM orders WHERE total = 13'), '8', '... and nothing is written');
+
+my $rows = coordinator("SELECT jsonb_agg(to_jsonb(o) || '{\"total\": 20}') FROM orders AS o WHERE id IN ($one, $other)");
+my $result = coordinator("SELECT status FROM occ.update('orders', '$rows')");
+is($result, "updated\nupdated", 'occ.update() over both shards');
+foreach my $call ("occ.update('orders', '$rows')", "occ.update_safely('orders', '$rows', '{\"total\": 1}')", "occ.touch('orders', '$rows')",
+    "occ.delete('orders', '$rows')", "occ.check('orders', '$rows')")
+{
+    my $printed = coordinator("SELECT * FROM $call");
+    like($printed, qr/PT409: optimistic lock conflict on 2 rows/, substr($call, 0, 20) . '...: refused');
+    is(sorted_ids($printed), join(',', sort $one, $other), '... with the stale rows of both shards');
+}
+like(coordinator(qq{SELECT * FROM occ.update('orders', '[{"id": 98, "version": 1}, {"id": 99, "version": 1}]')}),
+    qr/"ids":\[98,99\].*"missing"/, '... and missing rows');
+is(coordinator('SELECT count(*) FROM orders WHERE total = 20'), '2', '... nothing was written or deleted');
+
+# Who writes on a shard is checked there, and noticed on the coordinator.
+like(on('shard0', "UPDATE orders SET total = 1, version = 1 WHERE id = $one"), qr/PT409/, 'a stale update on a shard');
+my $version = coordinator("SELECT version FROM orders WHERE id = $one");
+on('shard0', "UPDATE orders SET total = 2 WHERE id = $one");
+like(coordinator("UPDATE orders SET total = 3, version = $version WHERE id = $one"), qr/PT409.*"ids":\[$one\]/s, 'a write on a shard is noticed');
+
+# Two at once: the shards are at REPEATABLE READ.
+sub session
+{
+    my ($name) = @_;
+    my $psql = {};
+    local %ENV = (%ENV, PGHOST => $directory, PGPORT => $port{coordinator}, PGUSER => 'postgres', PGDATABASE => 'postgres');
+    $psql->{harness} = IPC::Run::start([ 'psql', '-XqAt', '-v', 'VERBOSITY=sqlstate', '-v', 'ON_ERROR_STOP=0' ], '<', \$psql->{in}, '>', \$psql->{out}, '2>', \$psql->{err},
+        IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    return $psql;
+}
+sub send_to { my ($psql, $sql) = @_; $psql->{in} .= "$sql\n\\echo done\n"; $psql->{harness}->pump_nb }
+sub wait_for { my ($psql) = @_; $psql->{harness}->pump until $psql->{out} =~ s/done\n//; }
+$version = coordinator("SELECT version FROM orders WHERE id = $one");
+my ($first, $second) = map { session($_) } 1, 2;
+send_to($first, "BEGIN; UPDATE orders SET total = 30, version = $version WHERE id = $one;");
+wait_for($first);
+send_to($second, "UPDATE orders SET total = 31, version = $version WHERE id = $one;");
+while (on('shard0', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) eq '0') { $second->{harness}->pump_nb }
+send_to($first, 'COMMIT;');
+wait_for($_) for $first, $second;
+like($second->{err}, qr/^.*ERROR:  40001$/m, 'who waits on a shard gets 40001');
+$_->{harness}->kill_kill for $first, $second;
+is(coordinator("SELECT total FROM orders WHERE id = $one"), '30', '... and the other one has written');
+like(coordinator('BEGIN; UPDATE orders SET total = 0; PREPARE TRANSACTION \'x\''), qr/ERROR:  \w+: cannot PREPARE a transaction that has operated on postgres_fdw/,
+    'there is no two-phase commit');
+
+# With the guards of the shards alone.
+coordinator("SELECT occ.disable('orders')");
+$version = coordinator("SELECT version FROM orders WHERE id = $other");
+is(coordinator("UPDATE orders SET total = 41, version = $version WHERE id = $other RETURNING version"), $version + 1, 'shards only: an update');
+my $printed = coordinator("UPDATE orders SET total = 42, version = $version WHERE id = $other");
+like($printed, qr/ERROR:  PT409: optimistic lock conflict on 1 row of "orders"\nDETAIL:  .*"ids":\[$other\].*\nHINT:  Read the listed rows again/,
+    'shards only: SQLSTATE, DETAIL and HINT arrive');
+unlike($printed, qr/TABLE NAME/, '... the other fields do not');
+$printed = coordinator('UPDATE orders SET total = 43, version = 1');
+ok("{@{[sorted_ids($printed)]}}" eq $ids0 || "{@{[sorted_ids($printed)]}}" eq $ids1, 'shards only: the stale rows of one shard') or diag $printed;
+is(coordinator('SELECT count(*) FROM orders WHERE total = 43'), '0', '... and nothing is written on any');
+like(coordinator("SELECT * FROM occ.update('orders', '$rows')"), qr/ERROR:  55000: table "orders" is not guarded/, 'shards only: no batches');
+like(coordinator('EXPLAIN UPDATE orders SET total = 44'), qr/Foreign Update on orders_0/, 'shards only: updates are sent as a whole');
+
+stop_servers();
+done_testing();
