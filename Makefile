@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix deb deb-check lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -100,7 +100,7 @@ installcheck: ## Run the regression and isolation tests on a running server (PGH
 clean: ## Remove everything built
 
 help: ## List these goals
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # exec, so that a signal to make reaches the script. A script gets no jobserver, so don't tell the make in it of one.
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
@@ -178,6 +178,9 @@ bench-hot-row: ## What eight clients on one row get done: locks, SERIALIZABLE, a
 
 test-matrix: ## All of that on Debian 12, 13 and testing, in chroots (MATRIX=trixie for one; MATRIX_GOALS="regress tap")
 	$(RUN) test/matrix $(MATRIX)
+
+test-pg-upgrade: ## pg_upgrade from the oldest PostgreSQL installed here to the newest; installs into both, so best in a chroot
+	$(RUN) test/pg_upgrade
 
 deb: ## Debian packages of HEAD, in build/deb
 	$(RUN) test/package
