@@ -264,6 +264,17 @@ public final class EclipseLinkTest {
         stated("a second service that states an old version", () -> Tap.sql("UPDATE product SET stock = 5, version = 1 WHERE id = 1"));
     }
 
+    static final String READ_AND_STATED = "UPDATE product SET stock = 5, version = (SELECT version FROM product WHERE id = 1) WHERE id = 1";
+
+    static void limits() throws Exception {
+        reset();
+        Product stale = read(1);
+        Tap.sql(READ_AND_STATED);
+        Tap.same(save(stale, 1).version, 2, "limits: who states what he has read is checked, and does not move the version");
+        Tap.sql("SELECT occ.enable('product')");
+        gap("with shared, a second service that states what it has read", () -> Tap.sql(READ_AND_STATED));
+    }
+
     static void errors() throws Exception {
         reset();
         execute("UPDATE product SET stock = 9 WHERE id IN (1, 3)");
@@ -354,6 +365,7 @@ public final class EclipseLinkTest {
         errors();
         setFunctions();
         shape();
+        limits();
         Tap.hold("docs/clients/eclipselink.md", "java|sql", "EclipseLinkTest.java");
         FACTORY.close();
         Tap.done("| EclipseLink | `orm` with `unstated => 'bump'` | its `OptimisticLockException`, or a `PersistenceException` with the driver's as a cause |");
