@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick fuzz-inputs fuzz-parsers soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -151,6 +151,13 @@ fuzz: ## Random cases: inlined, by trigger, by a model in PL/pgSQL (FUZZ_SECONDS
 fuzz-quick: ## Sixty of them, always the same
 	$(RUN) test/bootstrap python3-psycopg2 >/dev/null
 	$(RUN) FUZZ_SEED=1 FUZZ_CASES=60 test/server test/fuzz/run
+
+fuzz-inputs: ## Random input for every function: never XX000, a crash or half a batch (FUZZ_SECONDS=60)
+	$(RUN) test/bootstrap python3-psycopg2 >/dev/null
+	$(RUN) test/server test/fuzz/inputs
+
+fuzz-parsers: ## libFuzzer with sanitizers on the parsers that know nothing of PostgreSQL (FUZZ_SECONDS=60)
+	$(RUN) test/fuzz/parsers
 
 soak: ## Clients that write by every means, faults, and a proof that nothing was lost (SOAK_SECONDS=600, or SOAK=faults for one)
 	$(RUN) test/bootstrap pgbouncer python3-psycopg2 >/dev/null
