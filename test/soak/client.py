@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """One of the soak's clients: reads rows, and writes them back by every means there is, now and then on what it read long ago.
 
-    client.py NUMBER SEED SECONDS LOG LEVELS [timeouts]
+    client.py NUMBER SEED SECONDS LOG LEVELS [faults]
 
 Knows nothing of right and wrong: the log says what it read, wrote and was told, one transaction a line, for check.py.
 Times are CLOCK_MONOTONIC's, which all processes of a machine share.
@@ -17,6 +17,8 @@ from operations import OPERATIONS, Rows
 IDS = range(1, 9)
 # The server is not there (yet, or any more).  After one of these nobody knows what became of a COMMIT.
 LOST = ('08', '57P')
+# A server that stays away for longer is a test that has failed.
+PATIENCE = 60
 
 
 def is_lost(error):
@@ -24,9 +26,9 @@ def is_lost(error):
 
 
 class Client:
-    def __init__(self, number, seed, log, levels, timeouts):
+    def __init__(self, number, seed, log, levels, faults):
         self.random = random.Random(f'{seed}/{number}')
-        self.number, self.log, self.levels, self.timeouts = number, log, levels, timeouts
+        self.number, self.log, self.levels, self.faults = number, log, levels, faults
         self.tokens = 0
         self.connection = None
         self.known = {}     # the rows as they were read, or written and acknowledged
@@ -39,34 +41,51 @@ class Client:
         return self.random.randrange(10 ** 3, 10 ** 9)
 
     def connect(self):
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 self.connection = psycopg2.connect('')
                 return
             except psycopg2.OperationalError:
+                if not self.faults or time.monotonic() > until:
+                    raise
                 time.sleep(0.05)    # it is being started again
 
+    def begin_again(self, error):
+        if not is_lost(error) and not self.connection.closed:
+            try:
+                self.connection.rollback()
+                return
+            except psycopg2.Error:
+                if not self.faults:
+                    raise
+        self.connection.close()
+        self.connect()
+
     def read(self):
-        """All rows, mostly; else go on with what is known."""
+        """All rows, mostly; else go on with what is known.  Returns what goes into the log."""
         if self.known and self.random.random() < 0.3:
-            return
+            return None
+        start = time.monotonic()
         with self.connection.cursor() as cursor:
             cursor.execute('SELECT id, incarnation, version, tokens FROM item')
             rows = cursor.fetchall()
+        end = time.monotonic()
         self.connection.rollback()
         self.known = {row[0]: row[1:] for row in rows}
+        return {'from': start, 'to': end, 'rows': [(*row[:3], len(row[3]), row[3][-1] if row[3] else None) for row in rows]}
 
     def transaction(self):
         """One transaction, as it is logged."""
-        entry = {'client': self.number, 'start': time.monotonic(), 'writes': [], 'refusals': [], 'absent': [],
-                 'outcome': 'aborted'}
+        entry = {'client': self.number, 'faults': self.faults, 'start': time.monotonic(), 'level': None,
+                 'writes': [], 'refusals': [], 'absent': [], 'outcome': 'aborted'}
         cursor = self.connection.cursor()
         rows = Rows(dict(self.known), entry)
         committing = False
         try:
             entry['level'] = self.random.choice(self.levels)
             cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {entry['level']}")
-            if self.timeouts:
+            if self.faults:
                 cursor.execute(f"SET LOCAL statement_timeout = {self.random.choice((0, 5, 20, 100))};"
                                f"SET LOCAL lock_timeout = {self.random.choice((0, 1, 10))}")
             for _ in range(self.random.choice((1, 1, 1, 2, 3))):
@@ -79,15 +98,12 @@ class Client:
             entry['outcome'] = 'committed'
             self.known = rows.known
         except psycopg2.Error as error:
-            entry['error'] = error.pgcode
+            entry['error'], entry['message'] = error.pgcode, str(error)
             rows.refused(error)
             if committing and is_lost(error):
                 entry['outcome'] = 'unknown'
             self.known = {}
-            if is_lost(error) or self.connection.closed:
-                self.connect()
-            else:
-                self.connection.rollback()
+            self.begin_again(error)
         finally:
             entry['end'] = time.monotonic()
         return entry
@@ -95,6 +111,7 @@ class Client:
     def step(self, cursor, rows, entry):
         """One operation; every fourth in a savepoint, which some of the time is rolled back."""
         operation = self.random.choice(OPERATIONS)
+        rows.operation = operation.__name__
         ids = sorted(self.random.sample(IDS, self.random.choice((1, 2, 4))))
         if self.random.random() >= 0.25:
             operation(cursor, rows, self, ids)
@@ -120,19 +137,21 @@ class Client:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                self.read()
-            except psycopg2.Error:
-                self.connect()
+                read = self.read()
+            except psycopg2.Error as error:
+                if not self.faults:
+                    raise
+                self.begin_again(error)
                 continue
-            self.log.write(json.dumps(self.transaction()) + '\n')
+            self.log.write(json.dumps({**self.transaction(), 'read': read}) + '\n')
             self.log.flush()
 
 
 def main():
-    number, seed, seconds, path, levels, *timeouts = sys.argv[1:]
+    number, seed, seconds, path, levels, *faults = sys.argv[1:]
     psycopg2.extensions.register_type(psycopg2.extensions.new_type((2950,), 'UUID', lambda value, _: value))
     with open(path, 'w', encoding='utf-8') as log:
-        Client(number, seed, log, levels.split(','), timeouts).run(float(seconds))
+        Client(number, seed, log, levels.split(','), bool(faults)).run(float(seconds))
 
 
 if __name__ == '__main__':
