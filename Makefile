@@ -80,8 +80,8 @@ ISOLATION = \
 	upsert \
 	writer_writer
 
-REGRESS_OPTS = --inputdir=. --load-extension=$(EXTENSION)
-ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
+REGRESS_OPTS = --inputdir=$(or $(HERE),.) --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=$(HERE)test/isolation --load-extension=$(EXTENSION)
 PROVE_TESTS = test/t/*.pl
 
 PG_CONFIG ?= pg_config
