@@ -183,7 +183,7 @@ bench-batch: ## What a batch of a thousand rows costs, beside the same by hand
 bench-hot-row: ## What eight clients on one row get done: locks, SERIALIZABLE, and the guard with occ.retry()
 	$(RUN) test/server bench/hot_row
 
-test-matrix: ## All of that on Debian 12, 13 and testing, in chroots (MATRIX=trixie for one; MATRIX_GOALS="regress tap")
+test-matrix: ## All of that on Debian 12, 13 and testing, in chroots (MATRIX=trixie for one; MATRIX_GOALS="regress tap"; MATRIX_FRESH=1)
 	$(RUN) test/matrix $(MATRIX)
 
 test-pg-upgrade: ## pg_upgrade from the oldest PostgreSQL installed here to the newest; installs into both, so best in a chroot
