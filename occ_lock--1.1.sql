@@ -278,8 +278,8 @@ CREATE VIEW occ.unguarded AS
       AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char"
       AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
       AND NOT a.attisdropped
-      AND c.relnamespace OPERATOR(pg_catalog.<>) ALL
-          ('{pg_catalog,information_schema,pg_toast}'::pg_catalog.regnamespace[]::pg_catalog.oid[])
+      -- The first OID that is not PostgreSQL's own.
+      AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_trigger AS t
           WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
