@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick fuzz-inputs fuzz-parsers soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick fuzz-inputs fuzz-parsers sanitize soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -158,6 +158,9 @@ fuzz-inputs: ## Random input for every function: never XX000, a crash or half a 
 
 fuzz-parsers: ## libFuzzer with sanitizers on the parsers that know nothing of PostgreSQL (FUZZ_SECONDS=60)
 	$(RUN) test/fuzz/parsers
+
+sanitize: ## regress and isolation on a build with UndefinedBehaviorSanitizer
+	$(RUN) test/sanitize
 
 soak: ## Clients that write by every means, faults, and a proof that nothing was lost (SOAK_SECONDS=600, or SOAK=faults for one)
 	$(RUN) test/bootstrap pgbouncer python3-psycopg2 >/dev/null
