@@ -66,8 +66,8 @@ class Faults:
         """All its processes, the parent first, so that nobody gets to tidy up."""
         with open(os.path.join(self.directory, 'postmaster.pid'), encoding='utf-8') as file:
             postmaster = int(file.readline())
-        children = subprocess.run(['ps', '-o', 'pid=', '--ppid', str(postmaster)], check=False, capture_output=True, text=True).stdout.split()
-        for pid in (postmaster, *map(int, children)):
+        others = [pid for pid, in ask('SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()')]
+        for pid in (postmaster, *others):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
