@@ -147,7 +147,8 @@ const char *
 hash_of_columns(Row row, ArrayType *columns)
 {
     constexpr std::size_t used_bytes = 16;
-    constexpr std::string_view end("", 1);
+    static constexpr char zero = '\0';
+    constexpr std::string_view end(&zero, 1);
     Datum *names;
     bool *nulls;
     int count;
