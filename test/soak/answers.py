@@ -50,7 +50,8 @@ def check_refusal(checker, transaction, refusal):
         elif row['status'] != 'stale' or row['actual'] == row['expected']:
             checker.problem(f'{what}, which is no conflict')
         elif isinstance(row['actual'], int) and refusal['own'].get(str(row['id'])) != row['actual'] and not any(
-                incarnation.was_perhaps(row['actual'], refusal['from'], refusal['to']) for incarnation in history.by_id[row['id']]):
+                incarnation.was_perhaps(row['actual'], refusal['from'], refusal['to'])
+                for incarnation in history.by_version.get((row['id'], row['actual']), ())):
             checker.problem(f'{what}, and it had no such version then')
     for id, (name, version) in refusal['stated'].items():
         incarnation = history.incarnations.get(name)

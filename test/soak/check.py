@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 
 from answers import check_answers
-from history import History
+from history import History, read_lines
 
 # Conflicts, PostgreSQL's own refusals, and two who insert one key.  With faults: timeouts, cancels, and a server that is gone.
 EXPECTED = {'PT409', '40001', '40P01', '23505'}
@@ -130,7 +130,7 @@ class Checker:
 
 
 def main():
-    checker = Checker(History(sys.argv[1], sys.argv[2:]))
+    checker = Checker(History(read_lines(sys.argv[1]), read_lines(*sys.argv[2:])))
     checker.run()
     checker.problems.sort(key=lambda problem: 'LOST UPDATES' not in problem)
     for problem in checker.problems[:20]:

@@ -32,6 +32,7 @@ class Incarnation:
             self.made[version] = earliest([transaction for transaction, _ in pairs])
         self.left = {}                              # by version: left at the earliest, and at the latest
         begin, end = earliest([transaction for transaction, _ in self.deletions])
+        self.there_from, self.there_until = self.made[self.start][1], begin     # certainly
         for version in sorted(self.made, reverse=True):
             self.left[version] = begin, end
             begin, end = min(begin, self.made[version][0]), min(end, self.made[version][1])
@@ -56,7 +57,7 @@ class Incarnation:
 
     def existed(self, since, until):
         """It was there all the time, at whatever version."""
-        return self.is_there() and self.made[self.start][1] < since and until < earliest([t for t, _ in self.deletions])[0]
+        return self.is_there() and self.there_from < since and until < self.there_until
 
     def token_count(self, version):
         """How many tokens it has at that version."""
@@ -69,25 +70,32 @@ def earliest(transactions):
             min((t['end'] for t in transactions if t['outcome'] == 'committed'), default=inf))
 
 
+def read_lines(*paths):
+    """What is in files of JSON lines."""
+    lines = []
+    for path in paths:
+        with open(path, encoding='utf-8') as file:
+            lines += map(json.loads, file)
+    return lines
+
+
 class History:
-    def __init__(self, dump, logs):
+    def __init__(self, rows, transactions):
         self.incarnations = {}
         self.by_id = defaultdict(list)
-        self.transactions = []
-        with open(dump, encoding='utf-8') as file:
-            for line in file:
-                row = json.loads(line)
-                incarnation = self.incarnation(row)
-                incarnation.final, incarnation.tokens, incarnation.is_gone = row['version'], row['tokens'], row['gone']
-        for log in logs:
-            with open(log, encoding='utf-8') as file:
-                self.transactions += [json.loads(line) for line in file]
+        self.by_version = defaultdict(list)     # of an (id, version)
+        self.transactions = transactions
+        for row in rows:
+            incarnation = self.incarnation(row)
+            incarnation.final, incarnation.tokens, incarnation.is_gone = row['version'], row['tokens'], row['gone']
         for transaction in self.transactions:
             if transaction['outcome'] != 'aborted':
                 for write in transaction['writes']:
                     self.add(transaction, write)
         for incarnation in self.incarnations.values():
             incarnation.settle()
+            for version in incarnation.made:
+                self.by_version[incarnation.id, version].append(incarnation)
 
     def incarnation(self, row):
         if row['incarnation'] not in self.incarnations:
