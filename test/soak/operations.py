@@ -150,11 +150,14 @@ def upsert(cursor, rows, client, ids):
         cursor.execute("""INSERT INTO item AS i (id, incarnation, tokens, version) VALUES (%s, %s, %s, %s)
                           ON CONFLICT (id) DO UPDATE SET tokens = excluded.tokens, version = %s
                           RETURNING incarnation, version""", [id, made, tokens, client.fresh_version(), version])
-        (incarnation, new), = cursor.fetchall()
-        if incarnation == made:
-            rows.made(id, incarnation, new, tokens)
-        else:
-            rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
+        found = cursor.fetchall()
+        for incarnation, new in found:
+            if incarnation == made:
+                rows.made(id, incarnation, new, tokens)
+            else:
+                rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
+        if not found:
+            rows.absent(id)
 
 
 def merge(cursor, rows, client, ids):
