@@ -87,7 +87,7 @@ def main():
     seed, seconds = sys.argv[1], float(sys.argv[2])
     faults = Faults(seed)
     kinds = (faults.cancel, faults.terminate, faults.kill_backend, faults.stop_server, faults.kill_server)
-    first = list(kinds)         # each at least once
+    first = list(kinds)         # each has its turn before one comes twice
     faults.random.shuffle(first)
     done = Counter()
     end = time.monotonic() + seconds
