@@ -47,7 +47,7 @@ public final class EclipseLinkTest {
         public int id;
         public String name;
         @Version
-        public int version;
+        public long version;
     }
 
     @Entity
@@ -275,6 +275,24 @@ public final class EclipseLinkTest {
         gap("with shared, a second service that states what it has read", () -> Tap.sql(READ_AND_STATED));
     }
 
+    /** What the page says of a JPQL UPDATE, and of what plain orm leaves open. */
+    static void versions() throws Exception {
+        reset();
+        Product stale = read(1);
+        run(manager -> manager.createQuery("UPDATE EclipseLinkTest$Product p SET p.stock = 5").executeUpdate());
+        Tap.same(List.of(stored(1), conflict(Tap.raised(() -> save(stale, 1)))), List.of("5|2", List.of()), "a JPQL UPDATE counts, once");
+        execute("UPDATE product SET version = version + 1, stock = 6 WHERE id = 1");
+        Tap.same(stored(1), "6|3", "limits: version + 1 says not what was read");
+
+        Tap.sql("INSERT INTO tag VALUES (1, 'new', 1)");
+        Tag tag = transaction(FACTORY, manager -> manager.find(Tag.class, 1));
+        Tap.sql("UPDATE tag SET name = 'other'");
+        tag.name = "mine";
+        transaction(FACTORY, manager -> manager.merge(tag));
+        Tap.same(Tap.sql("SELECT name, version FROM tag"), "mine|2", "limits: plain orm does not notice an update that names no version");
+        Tap.ok(Tap.sql("UPDATE tag SET name = 'late', version = 1").startsWith("PT409"), "but refuses one that states an old version");
+    }
+
     static void errors() throws Exception {
         reset();
         execute("UPDATE product SET stock = 9 WHERE id IN (1, 3)");
@@ -352,7 +370,7 @@ public final class EclipseLinkTest {
     public static void main(String[] arguments) throws Exception {
         Tap.sql("""
             CREATE TABLE product (id int PRIMARY KEY, name text, stock int, version int);
-            CREATE TABLE tag (id int PRIMARY KEY, name text, version int, product_id int);
+            CREATE TABLE tag (id int PRIMARY KEY, name text, version bigint, product_id int);
             CREATE TABLE note (id int PRIMARY KEY, stock int, updated_at timestamptz)""");
         for (String options : new String[] {"", ", preset => 'orm', unstated => 'bump'", ", preset => 'orm'"}) {
             undisturbed(options);
@@ -362,6 +380,7 @@ public final class EclipseLinkTest {
         Tap.sql("SELECT occ.enable('tag', preset => 'orm');");
         Tap.sql("SELECT occ.enable('product', preset => 'orm', unstated => 'bump');");
         gaps();
+        versions();
         errors();
         setFunctions();
         shape();
