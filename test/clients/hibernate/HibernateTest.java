@@ -47,7 +47,7 @@ public final class HibernateTest {
         public int id;
         public String name;
         @Version
-        public int version;
+        public long version;
     }
 
     @Entity
@@ -281,11 +281,27 @@ public final class HibernateTest {
         Product stale = read(Product.class, 1);
         transaction(FACTORY, session -> session.createQuery("update versioned " + PRODUCT + " set stock = 5").executeUpdate());
         Tap.same(List.of(stored(1), conflict(Tap.raised(() -> save(stale, 1)))), List.of("5|1", List.of(1)), "HQL: update versioned");
-        Price price = read(Price.class, 1);
+        execute("UPDATE product SET version = version + 1, stock = 6 WHERE id = 1");
+        Tap.same(stored(1), "6|2", "limits: version + 1 says not what was read");
         Tap.sql("SELECT occ.enable('price')");
-        run(session -> ((Price) session.get(Price.class, 1)).amount = 11);
-        Tap.same(Tap.sql("SELECT amount, version FROM price"), "11|2", "optimisticLock = ALL beside a guard: the version moves");
-        Tap.ok(price.amount == 10, "and the entity need not know it");
+        run(session -> {
+            Price price = (Price) session.get(Price.class, 1);
+            price.amount = 11;
+            session.flush();
+            price.amount = 12;
+        });
+        Tap.same(Tap.sql("SELECT amount, version FROM price"), "12|3", "optimisticLock = ALL beside a guard: saved twice, not knowing the version, which moves");
+        Throwable error = Tap.raised(() -> run(session -> {
+            ((Price) session.get(Price.class, 1)).amount = 14;
+            execute("UPDATE price SET amount = 13");
+        }));
+        Tap.same(List.of(conflict(error), Tap.sql("SELECT amount, version FROM price")), List.of(List.of(1), "13|4"), "optimisticLock = ALL: a stale save");
+        Tag tag = read(Tag.class, 1);
+        Tap.sql("UPDATE tag SET name = 'other'");
+        tag.name = "mine";
+        run(session -> session.merge(tag));
+        Tap.same(Tap.sql("SELECT name, version FROM tag"), "mine|1", "limits: plain orm does not notice an update that names no version");
+        Tap.ok(Tap.sql("UPDATE tag SET name = 'late', version = 0").startsWith("PT409"), "but refuses one that states an old version");
     }
 
     static void errors() throws Exception {
@@ -361,7 +377,7 @@ public final class HibernateTest {
     public static void main(String[] arguments) throws Exception {
         Tap.sql("""
             CREATE TABLE product (id int PRIMARY KEY, name text, stock int, version int);
-            CREATE TABLE tag (id int PRIMARY KEY, name text, version int, product_id int);
+            CREATE TABLE tag (id int PRIMARY KEY, name text, version bigint, product_id int);
             CREATE TABLE note (id int PRIMARY KEY, stock int, updated_at timestamptz);
             CREATE TABLE price (id int PRIMARY KEY, amount int, currency text)""");
         for (String options : new String[] {"", ", preset => 'orm', unstated => 'bump'", ", preset => 'orm'"}) {
