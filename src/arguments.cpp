@@ -30,6 +30,18 @@ enumerate(std::span<const std::string_view> words)
 
 }  // namespace
 
+void
+add_text_options(Arguments *arguments, FunctionCallInfo fcinfo, std::span<const TextOption> options)
+{
+    for (const TextOption &option : options) {
+        if (PG_ARGISNULL(option.number))
+            continue;
+        const char *value = text_to_cstring(PG_GETARG_TEXT_PP(option.number));
+        if (option.default_value == nullptr || strcmp(value, option.default_value) != 0)
+            arguments->add(psprintf("%s=%s", option.name, value));
+    }
+}
+
 char *
 names_argument(const char *option, ArrayType *names)
 {

@@ -22,15 +22,19 @@ struct Arguments {
             items[count++] = argument;
     }
 
-    /* "name=value", unless that is the default, which may be null. */
-    void add_option(const char *name, const char *value, const char *default_value)
-    {
-        if (default_value == nullptr || strcmp(value, default_value) != 0)
-            add(psprintf("%s=%s", name, value));
-    }
-
     std::span<const std::string_view> span() const { return {items.data(), count}; }
 };
+
+/* An option that is an SQL function's argument of type text. */
+struct TextOption {
+    int number; /* of the argument */
+    const char *name;
+    const char *default_value; /* or null: then the preset has it */
+};
+
+/* Add the options that a call gives; null and the default are not written down. */
+void add_text_options(Arguments *arguments, FunctionCallInfo fcinfo,
+                      std::span<const TextOption> options);
 
 /* The columns that an option names, as the array literal that an argument holds. */
 char *names_argument(const char *option, ArrayType *names);

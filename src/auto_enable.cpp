@@ -107,21 +107,14 @@ array_literal(const Arguments &arguments)
 Arguments
 collect_arguments(FunctionCallInfo fcinfo)
 {
-    static constexpr struct {
-        int number;
-        const char *name;
-        const char *default_value;
-    } texts[] = {{1, "preset", "shared"},       {2, "token", nullptr},   {3, "echo", nullptr},
-                 {4, "unstated", nullptr},      {5, "deletes", nullptr}, {6, "enforce", "error"},
-                 {7, "time_precision", nullptr}};
+    static constexpr TextOption texts[] = {{1, "preset", "shared"},       {2, "token", nullptr},
+                                           {3, "echo", nullptr},          {4, "unstated", nullptr},
+                                           {5, "deletes", nullptr},       {6, "enforce", "error"},
+                                           {7, "time_precision", nullptr}};
     Arguments arguments;
 
     arguments.add(column_argument(fcinfo));
-    for (const auto &option : texts) {
-        if (!PG_ARGISNULL(option.number))
-            arguments.add_option(option.name, text_to_cstring(PG_GETARG_TEXT_PP(option.number)),
-                                 option.default_value);
-    }
+    add_text_options(&arguments, fcinfo, texts);
     return arguments;
 }
 

@@ -19,13 +19,10 @@ namespace {
 Arguments
 collect_arguments(FunctionCallInfo fcinfo)
 {
-    static constexpr struct {
-        int number;
-        const char *name;
-        const char *default_value;
-    } texts[] = {{2, "preset", "shared"},       {4, "token", nullptr},   {5, "echo", nullptr},
-                 {6, "unstated", nullptr},      {7, "deletes", nullptr}, {8, "enforce", "error"},
-                 {9, "time_precision", nullptr}};
+    static constexpr TextOption texts[] = {{2, "preset", "shared"},       {4, "token", nullptr},
+                                           {5, "echo", nullptr},          {6, "unstated", nullptr},
+                                           {7, "deletes", nullptr},       {8, "enforce", "error"},
+                                           {9, "time_precision", nullptr}};
     static constexpr struct {
         int number;
         const char *name;
@@ -33,11 +30,7 @@ collect_arguments(FunctionCallInfo fcinfo)
     Arguments arguments;
 
     arguments.add(PG_ARGISNULL(1) ? "version" : pstrdup(NameStr(*PG_GETARG_NAME(1))));
-    for (const auto &option : texts) {
-        if (!PG_ARGISNULL(option.number))
-            arguments.add_option(option.name, text_to_cstring(PG_GETARG_TEXT_PP(option.number)),
-                                 option.default_value);
-    }
+    add_text_options(&arguments, fcinfo, texts);
     for (const auto &list : lists) {
         if (PG_ARGISNULL(list.number))
             continue;
