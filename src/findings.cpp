@@ -166,7 +166,7 @@ is_key_listed(Findings *findings, ConflictRow *row)
     for (int i = 0; i < table.key_count; i++) {
         if (!row->key_nulls[i])
             row->key_hash =
-                pg_rotate_left32(row->key_hash, 1) ^
+                pg_rotate_right32(row->key_hash, 31) ^
                 datum_image_hash(row->key[i], table.key[i].by_value, table.key[i].length);
     }
     /* Rows of the same hash are compared; mostly there is none. */

@@ -207,6 +207,17 @@ merges_deletes([[maybe_unused]] const Plan *plan)
     return false;
 }
 
+/* Let a parser find out the types of parameters itself: since 15 it has another name. */
+inline void
+variable_parameters(ParseState *state, Oid **types, int *count)
+{
+#if PG_VERSION_NUM >= 150000
+    setup_parse_variable_parameters(state, types, count);
+#else
+    parse_variable_parameters(state, types, count);
+#endif
+}
+
 /* 15 reserves a prefix (88103567cb); 14 only warns about what it finds there. */
 inline void
 reserve_setting_prefix(const char *prefix)

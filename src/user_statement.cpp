@@ -20,7 +20,7 @@ occ_infer_parameter_types(ParseState *parse, void *argument)
 {
     auto *inferred = static_cast<ParameterTypes *>(argument);
 
-    setup_parse_variable_parameters(parse, &inferred->types, &inferred->count);
+    pg::variable_parameters(parse, &inferred->types, &inferred->count);
 }
 
 [[noreturn]] void
@@ -65,7 +65,7 @@ check_types(const CachedPlanSource &source, ParameterTypes *inferred)
     ParseState *parse = make_parsestate(nullptr);
     const ListCell *cell;
 
-    setup_parse_variable_parameters(parse, &inferred->types, &inferred->count);
+    pg::variable_parameters(parse, &inferred->types, &inferred->count);
     foreach (cell, source.query_list) {
         auto *query = static_cast<Query *>(lfirst(cell));
         if (query->commandType == CMD_UTILITY)
