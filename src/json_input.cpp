@@ -121,6 +121,7 @@ read_number(const ColumnReader &reader, const JsonbValue &value)
     const int32 number = numeric_int4_opt_error(value.val.numeric, &out_of_range);
     if (out_of_range)
         return std::nullopt;
+    /* The same where a Datum has 64 bits.  NOLINTNEXTLINE(bugprone-branch-clone) */
     return type == INT4OID ? Int32GetDatum(number) : Int64GetDatum(number);
 }
 

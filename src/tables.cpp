@@ -27,6 +27,7 @@ unpack_arguments(bytea *packed)
     while (data < end) {
         const void *terminator = memchr(data, '\0', end - data);
         const char *stop = terminator != nullptr ? static_cast<const char *>(terminator) : end;
+        /* cppcheck-suppress nullPointerArithmeticRedundantCheck ; it is never null */
         if (!pg_verifymbstr(data, static_cast<int>(stop - data), true))
             return {};
         if (terminator != nullptr)
