@@ -90,7 +90,7 @@ PG_CONFIG ?= pg_config
 OUR_CXXFLAGS = -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -Wall -Wextra -Werror=switch
 
 # These need neither PGXS nor a compiler to start with, only bash.
-OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick fuzz-inputs fuzz-parsers sanitize soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
+OWN_GOALS = help bootstrap demo shell test unit regress isolation tap examples test-clients fuzz fuzz-quick fuzz-inputs fuzz-parsers fuzz-sql sanitize memcheck soak soak-quick soak-planted bench bench-quick bench-batch bench-hot-row test-matrix test-pg-upgrade deb deb-check lint tidy format
 PGXS_GOALS = all install uninstall installcheck prove_installcheck clean
 .PHONY: $(OWN_GOALS) $(PGXS_GOALS)
 
@@ -159,8 +159,15 @@ fuzz-inputs: ## Random input for every function: never XX000, a crash or half a 
 fuzz-parsers: ## libFuzzer with sanitizers on the parsers that know nothing of PostgreSQL (FUZZ_SECONDS=60)
 	$(RUN) test/fuzz/parsers
 
-sanitize: ## regress and isolation on a build with UndefinedBehaviorSanitizer
-	$(RUN) test/sanitize
+fuzz-sql: ## sqlsmith for an hour against guarded tables: no crash, no XX000 (SMITH_SECONDS=600 for ten minutes)
+	$(RUN) test/bootstrap sqlsmith >/dev/null
+	$(RUN) test/server test/fuzz/smith
+
+sanitize: ## regress and isolation with AddressSanitizer and UndefinedBehaviorSanitizer (SANITIZE_GOALS=fuzz-inputs for others)
+	$(RUN) test/sanitize sanitizers $(SANITIZE_GOALS)
+
+memcheck: ## regress in valgrind, as built for use (slow; REGRESS="install etag" for two of them)
+	$(RUN) test/sanitize memcheck regress
 
 soak: ## Clients that write by every means, faults, and a proof that nothing was lost (SOAK_SECONDS=600, or SOAK=faults for one)
 	$(RUN) test/bootstrap pgbouncer python3-psycopg2 >/dev/null
@@ -201,7 +208,7 @@ deb-check: ## ... installed and tested as autopkgtest does it; best in a chroot:
 lint: ## Format, warnings, symbols, and that no test is left out
 	$(RUN) REGRESS='$(REGRESS)' ISOLATION='$(ISOLATION)' test/lint
 
-tidy: ## clang-tidy over src/ (slow, so not part of lint)
+tidy: ## clang-tidy and cppcheck over src/ (slow, so not part of lint)
 	$(RUN) test/tidy
 
 format: ## clang-format the sources in place
