@@ -50,6 +50,7 @@ ISOLATION = \
 	enable \
 	enforce_warn \
 	etag \
+	etag_altered \
 	first_writer_rolls_back \
 	foreign_keys \
 	gets_through \

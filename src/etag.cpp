@@ -43,7 +43,11 @@ row_of(HeapTupleHeader header)
     return row;
 }
 
-/* The version column of the table that a row is of. */
+/*
+ * The version column of the table that a row is of.  Nothing locks the table of
+ * a row that comes from elsewhere, so it may have changed since the row was
+ * made, and its columns count in the row only as far as the row knows them.
+ */
 VersionColumn
 version_column_of(const Row &row, Oid sibling)
 {
@@ -65,7 +69,14 @@ version_column_of(const Row &row, Oid sibling)
 
     const Options options = parse_options(installed.arguments.span());
     check_options(options, nullptr, nullptr);
-    const VersionColumn version = find_version_column(relation, options.version_column);
+    VersionColumn version = find_version_column(relation, options.version_column);
+    version.attnum = find_column(row.descriptor, options.version_column);
+    if (version.attnum == InvalidAttrNumber || row.column(version.attnum)->atttypid != version.type)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("row of \"%s\" is older than its version column",
+                       RelationGetRelationName(relation)),
+                errdetail("The table was altered after the row was read."),
+                errhint("Read the row again."), errtable(relation));
     relation_close(relation, AccessShareLock);
     return version;
 }
@@ -196,7 +207,7 @@ hash_of_columns(Row row, ArrayType *columns)
  * columns' text.  No setting of the session has an influence on it.  A null
  * record has none.
  *
- * Errors: 42809 (not a row of a table), 55000 (not guarded), those of
+ * Errors: 42809 (not a row of a table), 55000 (not guarded, or altered), those of
  * find_version_column(); 22023, 22004, 42703 for columns.
  */
 Datum
