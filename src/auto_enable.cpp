@@ -28,7 +28,7 @@ struct AutoEnable {
 AutoEnable
 auto_enable_for(const char *column, Oid sibling)
 {
-    char *schema = get_namespace_name(get_func_namespace(sibling));
+    char *schema = lock_schema_of(sibling);
     char *name = makeObjectName("auto_enable", column, nullptr);
     AutoEnable result = {quote_qualified_identifier(schema, name),
                          makeObjectName("occ_auto_enable", column, nullptr),

@@ -60,24 +60,25 @@ guard_of(Oid relid, Oid guard, LOCKMODE lockmode)
  * business, and no other session sees a temporary table.
  */
 bool
-wants_guard(Oid relid, const char *column, Oid guard)
+is_candidate(Oid relid, const char *column)
 {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 
     if (!HeapTupleIsValid(tuple))
         return false;
     const auto *form = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    const bool is_candidate =
+    const bool is_kind =
         (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
         !form->relispartition && form->relpersistence != RELPERSISTENCE_TEMP;
     ReleaseSysCache(tuple);
-    return is_candidate && get_attnum(relid, column) > 0 &&
-           !guard_of(relid, guard, ShareRowExclusiveLock).exists;
+    return is_kind && get_attnum(relid, column) > 0;
 }
 
 /*
- * Guard a table if its column can be a version; not every column of that name
- * is meant as one, and no migration shall fail because of it.
+ * Guard a table that has no guard yet, if its column can be a version and the
+ * user may; not every column of that name is meant as one, a table that
+ * somebody makes or detaches need not be his, and no migration shall fail
+ * because of it.
  */
 pg_noinline void
 guard_if_possible(Oid relid, Oid guard, const Arguments &arguments)
@@ -90,7 +91,8 @@ guard_if_possible(Oid relid, Oid guard, const Arguments &arguments)
     MemoryContextSwitchTo(context);
     PG_TRY();
     {
-        install_guard(relid, guard, arguments, KeyRule::may_come_later);
+        if (!guard_of(relid, guard, ShareRowExclusiveLock).exists)
+            install_guard(relid, guard, arguments, KeyRule::may_come_later);
         ReleaseCurrentSubTransaction();
     }
     PG_CATCH();
@@ -109,8 +111,10 @@ guard_if_possible(Oid relid, Oid guard, const Arguments &arguments)
     switch (error->sqlerrcode) {
     case ERRCODE_DATATYPE_MISMATCH:
     case ERRCODE_DUPLICATE_OBJECT:
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:
     case ERRCODE_INVALID_OBJECT_DEFINITION:
     case ERRCODE_INVALID_PARAMETER_VALUE:
+    case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
         ereport(NOTICE,
                 errmsg("table \"%s\" is not guarded: %s", get_rel_name(relid), error->message),
                 errhint("occ.unguarded lists such tables."));
@@ -197,7 +201,7 @@ after_command(const Node *statement, const Arguments &arguments, Oid guard)
         tables = list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
     });
     foreach (cell, tables) {
-        if (wants_guard(lfirst_oid(cell), column, guard))
+        if (is_candidate(lfirst_oid(cell), column))
             guard_if_possible(lfirst_oid(cell), guard, arguments);
     }
 }

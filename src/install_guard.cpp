@@ -175,8 +175,7 @@ create_trigger(Oid relid, Oid guard, Deletes deletes, const Arguments &arguments
                      "EXECUTE FUNCTION %s(",
                      guard_name, deletes == Deletes::checked ? " OR DELETE" : "",
                      qualified_name(relid),
-                     quote_qualified_identifier(get_namespace_name(get_func_namespace(guard)),
-                                                get_func_name(guard)));
+                     quote_qualified_identifier(lock_schema_of(guard), get_func_name(guard)));
     for (std::size_t i = 0; i < arguments.count; i++)
         appendStringInfo(&command, "%s%s", i > 0 ? ", " : "",
                          quote_literal_cstr(arguments.items[i].data()));

@@ -30,6 +30,29 @@ raise_wrong_kind(Oid relid, const char *name, char relkind)
     pg_unreachable();
 }
 
+constexpr const char *guard_function_name = "guard";
+
+/*
+ * Is that function the guard, and not one that the owner of the schema has put
+ * in its place?  Only superusers make functions in C.
+ */
+bool
+is_ours(Oid function)
+{
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    bool ours = false;
+
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    if (reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang == ClanguageId) {
+        bool isnull;
+        const Datum symbol = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+        ours = !isnull && strcmp(TextDatumGetCString(symbol), "occ_guard") == 0;
+    }
+    ReleaseSysCache(tuple);
+    return ours;
+}
+
 }  // namespace
 
 void
@@ -75,16 +98,23 @@ open_table(Oid relid, LOCKMODE lockmode)
     return relation;
 }
 
+/* Looked up without asking for rights on the schema, which those who fire triggers do not need
+ * either. */
 Oid
 guard_function(Oid sibling)
 {
-    char *schema = get_namespace_name(get_func_namespace(sibling));
-    List *name = list_make2(makeString(schema), makeString(pstrdup("guard")));
-    const Oid function = LookupFuncName(name, 0, nullptr, true);
+    const Oid schema = get_func_namespace(sibling);
+    const Oid function =
+        GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(guard_function_name),
+                        PointerGetDatum(buildoidvector(nullptr, 0)), ObjectIdGetDatum(schema));
 
-    if (!OidIsValid(function))
+    if (!OidIsValid(function) || !is_ours(function))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
-                errmsg("function %s() does not exist", quote_qualified_identifier(schema, "guard")),
+                errmsg("function %s() does not exist",
+                       quote_qualified_identifier(get_namespace_name(schema), guard_function_name)),
+                OidIsValid(function)
+                    ? errdetail("The function of that name is not the one of occ_lock.")
+                    : 0,
                 errhint("Install the extension occ_lock again."));
     return function;
 }
@@ -170,6 +200,20 @@ check_partitions(Oid relid, Oid function)
         relation_close(partition, NoLock);
     }
     return all_enabled;
+}
+
+char *
+lock_schema_of(Oid function)
+{
+    const Oid schema = get_func_namespace(function);
+
+    LockDatabaseObject(NamespaceRelationId, schema, 0, AccessShareLock);
+    char *name = get_namespace_name(schema);
+    if (name == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_SCHEMA),
+                errmsg("schema with OID %u does not exist", schema),
+                errdetail("It was dropped meanwhile."));
+    return name;
 }
 
 void

@@ -41,7 +41,7 @@ Relation open_table(Oid relid, LOCKMODE lockmode);
 
 /*
  * The function guard() beside the function with that OID, in whatever schema:
- * somebody may have renamed ours.  Error: 42883.
+ * somebody may have renamed ours.  Error: 42883 (not there, or not ours).
  */
 Oid guard_function(Oid sibling);
 
@@ -66,6 +66,13 @@ void check_installed(Relation relation, const InstalledGuard &installed);
  * Returns whether the guard is enabled on all partitions that have it.
  */
 bool check_partitions(Oid relid, Oid guard);
+
+/*
+ * The name of a function's schema, which stays that schema's until the
+ * transaction ends: whoever owns it may rename it, and make another one of the
+ * old name, between two commands that have the name in them.
+ */
+char *lock_schema_of(Oid function);
 
 /* Run one DDL command as the current user.  Every name in it must be qualified. */
 void run_ddl(const char *command);

@@ -53,5 +53,28 @@ is($node->safe_psql('own', q{
 		SELECT table_name FROM locking.tables;
 	}), "\n\n\nafter", 'a renamed schema');
 
+# The update goes by the schema's name, so it must be that of the extension's schema, and no stranger's.
+my $planted = q{
+	CREATE SCHEMA occ;
+	CREATE FUNCTION occ.guard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''planted''; END';
+	CREATE VIEW occ.tables AS SELECT 'version'::name AS version_column;
+};
+sub update
+{
+	my ($database, $sql) = @_;
+	my ($status, $stdout, $stderr) = $node->psql($database, "$sql; ALTER EXTENSION occ_lock UPDATE",
+		extra_params => [ '-U', 'dba', '-v', 'VERBOSITY=verbose' ]);
+	return $stderr;
+}
+$node->safe_psql('postgres', 'CREATE DATABASE older OWNER dba');
+$node->safe_psql('older', q{CREATE EXTENSION occ_lock VERSION '1.0'}, extra_params => [ '-U', 'dba' ]);
+like(update('older', "ALTER SCHEMA occ RENAME TO elsewhere; $planted"),
+	qr/55000: the extension's schema is called "elsewhere"/, 'the update does not go to a schema of the old name');
+is($node->safe_psql('older', q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'occ'::regnamespace}), '1', '... and has put nothing there');
+$node->safe_psql('older', 'DROP SCHEMA occ CASCADE; ALTER SCHEMA elsewhere RENAME TO occ; ALTER SCHEMA occ OWNER TO stranger');
+like(update('older', ''), qr/42501: schema "occ" belongs to another role/, '... nor to one that a stranger has got');
+$node->safe_psql('older', 'ALTER SCHEMA occ OWNER TO CURRENT_USER');
+is(update('older', ''), '', '... but to a superuser\'s');
+
 $node->stop;
 done_testing();
