@@ -45,6 +45,7 @@ REGRESS = \
 	auto_enable
 
 ISOLATION = \
+	auto_enable \
 	delete \
 	delete_checked \
 	enable \

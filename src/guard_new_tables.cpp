@@ -196,10 +196,12 @@ after_command(const Node *statement, const Arguments &arguments, Oid guard)
         if (!command->is_alter || adds_column)
             tables = list_append_unique_oid(tables, command->relid);
     }
-    for_each_part(statement, AT_DetachPartition, [&](const AlterTableCmd *part) {
-        const auto *detach = reinterpret_cast<const PartitionCmd *>(part->def);
-        tables = list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
-    });
+    for (const AlterTableType kind : {AT_DetachPartition, AT_DetachPartitionFinalize}) {
+        for_each_part(statement, kind, [&](const AlterTableCmd *part) {
+            const auto *detach = reinterpret_cast<const PartitionCmd *>(part->def);
+            tables = list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
+        });
+    }
     foreach (cell, tables) {
         if (is_candidate(lfirst_oid(cell), column))
             guard_if_possible(lfirst_oid(cell), guard, arguments);
