@@ -2,6 +2,7 @@
 
 CREATE ROLE occ_owner;
 CREATE ROLE occ_user;
+GRANT CREATE ON SCHEMA public TO occ_user;
 CREATE TABLE account (id int PRIMARY KEY, holder text, balance int, version bigint NOT NULL DEFAULT 5);
 INSERT INTO account VALUES (1, 'occ_user', 10), (2, 'occ_user', 20), (3, 'somebody else', 30);
 ALTER TABLE account OWNER TO occ_owner;
@@ -157,6 +158,20 @@ SELECT occ.enable('secret', 'revision');
 GRANT SELECT, UPDATE ON revision TO occ_user;
 SET ROLE occ_user;
 UPDATE revision SET n = 9;
+-- Nor does it show the caller's rows to the owner of a function that he calls.
+CREATE FUNCTION spy() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    detail text;
+BEGIN
+    UPDATE public.revision SET n = 9;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END $$;
 RESET ROLE;
+SELECT spy();
+UPDATE revision SET n = 9;
+DROP FUNCTION spy;
 DROP TABLE account, part, secret, revision;
+REVOKE CREATE ON SCHEMA public FROM occ_user;
 DROP ROLE occ_owner, occ_user;

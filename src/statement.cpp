@@ -18,6 +18,9 @@ namespace {
 ExecutorFinish_hook_type previous_finish = nullptr;
 bool bypass_logged = false;
 
+/* Whose query is at its end, and may start referential actions; or InvalidOid. */
+Oid acting_user = InvalidOid;
+
 /*
  * The table whose rights decide what may be shown of a guarded one: that which
  * the statement names, the parent say.
@@ -97,8 +100,9 @@ planned_for(Oid reader, const QueryDesc *query)
  * which PostgreSQL applies if the statement itself needed SELECT.  Without a
  * query (at commit) we can't know that.
  *
- * A referential action runs as the table's owner, but the error goes to who
- * started it.
+ * A referential action runs as the table's owner, but the error goes to whose
+ * query started it.  That need not be the client's user: a SECURITY DEFINER
+ * function can catch the error and read it.
  */
 Visible
 visible_to_user(const TableFindings &table, QueryDesc *query)
@@ -109,7 +113,9 @@ visible_to_user(const TableFindings &table, QueryDesc *query)
     if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(named.relid)))
         return {false, false}; /* dropped by the transaction that is now committing */
     const bool referential = is_referential_action(query);
-    const Oid reader = referential ? GetOuterUserId() : GetUserId();
+    const Oid reader = referential ? acting_user : GetUserId();
+    if (!OidIsValid(reader))
+        return {false, false}; /* somebody else's code fires the triggers */
     if (check_enable_rls(named.relid, reader, true) == RLS_ENABLED &&
         (referential || !named.policies_applied || !planned_for(reader, query)))
         return {false, false};
@@ -250,12 +256,42 @@ settle_transaction()
 }
 
 void
-finish(QueryDesc *query)
+finish_and_fire_triggers(QueryDesc *query)
 {
     if (previous_finish != nullptr)
         previous_finish(query);
     else
         standard_ExecutorFinish(query);
+}
+
+/* Not inlined: setjmp() must not meet the variables of the caller. */
+pg_noinline void
+finish_as(Oid user, QueryDesc *query)
+{
+    const Oid outer_user = acting_user;
+
+    acting_user = user;
+    PG_TRY();
+    {
+        finish_and_fire_triggers(query);
+    }
+    PG_FINALLY();
+    {
+        acting_user = outer_user;
+    }
+    PG_END_TRY();
+}
+
+/* The AFTER triggers of a referential action are fired by the query that started it. */
+void
+finish(QueryDesc *query)
+{
+    const bool writes = query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE;
+
+    if (writes && !is_referential_action(query))
+        finish_as(GetUserId(), query);
+    else
+        finish_and_fire_triggers(query);
 }
 
 /*
