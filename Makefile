@@ -39,6 +39,7 @@ REGRESS = \
 	set_tables \
 	set_privileges \
 	set_guards \
+	large_values \
 	retry \
 	etag \
 	merge \

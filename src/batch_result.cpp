@@ -74,13 +74,17 @@ describe_row(const Batch &batch, const BatchRow &row, TableFindings *table)
 
 /* About how much room a row takes in a list. */
 Size
-listed_size(const Target &target, const ConflictRow &row)
+size_of(const Batch &batch, const BatchRow &row)
 {
-    Size size = strlen(row.expected) + strlen(row.actual);
+    Size size = 0;
 
-    for (int i = 0; i < target.key_count; i++)
-        size +=
-            datumGetSize(row.key[i], target.key[i].column->attbyval, target.key[i].column->attlen);
+    for (int i = 0; i < batch.target.key_count; i++)
+        size += listed_size(row.key[i].datum, false, batch.target.key[i].column->attlen);
+    for (const Value *values : {row.expected, row.actual}) {
+        for (int i = 0; values != nullptr && i < batch.compared_count; i++)
+            size +=
+                listed_size(values[i].datum, values[i].isnull, batch.compared[i].column->attlen);
+    }
     return size;
 }
 
@@ -153,10 +157,11 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
         if (findings.tables == nullptr)
             findings.tables = describe_target(*batch);
         findings.tables->conflicts++;
+        const Size size = size_of(*batch, *row);
         if (findings.listed < static_cast<std::uint64_t>(settings::max_reported_rows) &&
-            listed_bytes < max_listed_bytes) {
+            listed_bytes < max_listed_bytes && size <= max_listed_bytes) {
             *end = describe_row(*batch, *row, findings.tables);
-            listed_bytes += listed_size(batch->target, **end);
+            listed_bytes += size;
             end = &(*end)->next;
             findings.listed++;
         }

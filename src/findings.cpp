@@ -198,6 +198,27 @@ copy_of(Datum value, bool isnull, int16 length, bool by_value)
     return datumCopy(value, by_value, length);
 }
 
+/* The value of a key column in the row that was refused. */
+Datum
+key_value(const Refusal &refusal, const KeyColumn &column, bool *isnull)
+{
+    return heap_getattr(refusal.trigger->tg_trigtuple, column.attnum,
+                        RelationGetDescr(refusal.trigger->tg_relation), isnull);
+}
+
+Size
+key_size(const TableFindings &table, const Refusal &refusal)
+{
+    Size size = 0;
+
+    for (int i = 0; i < table.key_count; i++) {
+        bool isnull;
+        const Datum value = key_value(refusal, table.key[i], &isnull);
+        size += listed_size(value, isnull, table.key[i].length);
+    }
+    return size;
+}
+
 /* A stale row with copies of its key and versions, in the findings' context. */
 ConflictRow *
 copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
@@ -212,9 +233,7 @@ copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
     row->key = static_cast<Datum *>(palloc0(sizeof(Datum) * (table->key_count + 1)));
     row->key_nulls = static_cast<bool *>(palloc0(sizeof(bool) * (table->key_count + 1)));
     for (int i = 0; i < table->key_count; i++) {
-        const Datum value =
-            heap_getattr(refusal.trigger->tg_trigtuple, table->key[i].attnum,
-                         RelationGetDescr(refusal.trigger->tg_relation), &row->key_nulls[i]);
+        const Datum value = key_value(refusal, table->key[i], &row->key_nulls[i]);
         row->key[i] =
             copy_of(value, row->key_nulls[i], table->key[i].length, table->key[i].by_value);
     }
@@ -223,6 +242,16 @@ copy_row(Findings *findings, TableFindings *table, const Refusal &refusal)
 }
 
 }  // namespace
+
+Size
+listed_size(Datum value, bool isnull, int16 length)
+{
+    if (isnull)
+        return 0;
+    if (length == -1)
+        return toast_raw_datum_size(value);
+    return length > 0 ? static_cast<Size>(length) : strlen(DatumGetCString(value));
+}
 
 TableName
 table_name(Relation relation)
@@ -271,6 +300,8 @@ record_stale(const Refusal &refusal)
         return;
     if (table->key_count < 0)
         resolve_key(findings, table, refusal);
+    if (key_size(*table, refusal) > max_listed_bytes)
+        return;
 
     ConflictRow *row = copy_row(findings, table, refusal);
     if (!has_address && is_key_listed(findings, row))

@@ -101,8 +101,15 @@ struct Findings {
     bool wrote_nothing; /* a warning is not to say that stale rows were written */
 };
 
-/* A list longer than this ends early, whatever max_reported_rows says. */
+/*
+ * A list longer than this ends early, whatever max_reported_rows says, and a row
+ * that is longer by itself is not listed: as JSON, a value can be some ten times
+ * as long as it is, and an error that does not fit into memory is none of ours.
+ */
 inline constexpr Size max_listed_bytes = Size{16} * 1024 * 1024;
+
+/* The size of a value without compression, which is not undone for it. */
+Size listed_size(Datum value, bool isnull, int16 length);
 
 /* One refused row, as the guard hands it over. */
 struct Refusal {
