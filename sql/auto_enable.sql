@@ -145,6 +145,14 @@ CREATE TABLE free (id int PRIMARY KEY, version int);
 ROLLBACK;
 RESET client_min_messages;
 
+-- No column takes another one's event triggers away: not one whose name begins with it, nor one that differs at its end.
+BEGIN;
+SELECT occ.auto_enable(name), count(*) FROM (VALUES ('v'), ('v_attach'), (repeat('v', 62) || 'a'), (repeat('v', 62) || 'b')) AS c (name) GROUP BY name;
+SELECT left(evtname, 54) AS evtname, evtevent FROM pg_event_trigger WHERE evtname LIKE '%\_v%' AND evtname NOT LIKE '%\_version' ORDER BY evtname COLLATE "C";
+SELECT occ.auto_disable(repeat('v', 62) || 'a'), occ.auto_disable('v');
+SELECT left(evtname, 54) AS evtname FROM pg_event_trigger WHERE evtname LIKE '%\_v%' AND evtname NOT LIKE '%\_version' ORDER BY evtname COLLATE "C";
+ROLLBACK;
+
 -- Off again: guards stay.
 SELECT occ.auto_disable('updated "at');
 SELECT occ.auto_disable();

@@ -25,14 +25,28 @@ struct AutoEnable {
     bool exists;
 };
 
+/* What tells names of long columns apart, which are cut off; null for others. */
+const char *
+label_of(const char *column)
+{
+    constexpr std::size_t longest = 40;
+    const std::size_t length = strlen(column);
+
+    return length <= longest
+               ? nullptr
+               : psprintf("%08x", hash_bytes(reinterpret_cast<const unsigned char *>(column),
+                                             static_cast<int>(length)));
+}
+
 AutoEnable
 auto_enable_for(const char *column, Oid sibling)
 {
     char *schema = lock_schema_of(sibling);
-    char *name = makeObjectName("auto_enable", column, nullptr);
+    const char *label = label_of(column);
+    char *name = makeObjectName("auto_enable", column, label);
     AutoEnable result = {quote_qualified_identifier(schema, name),
-                         makeObjectName("occ_auto_enable", column, nullptr),
-                         makeObjectName("occ_auto_enable", column, "attach"), false};
+                         makeObjectName("occ_auto_enable", column, label),
+                         makeObjectName("occ_auto_attach", column, label), false};
 
     result.exists = OidIsValid(
         LookupFuncName(list_make2(makeString(schema), makeString(name)), 0, nullptr, true));
