@@ -30,6 +30,7 @@ REGRESS = \
 	arguments \
 	settings \
 	privileges \
+	attacks \
 	conflicts \
 	deletes \
 	set_functions \
