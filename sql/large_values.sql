@@ -29,6 +29,11 @@ INSERT INTO page VALUES (1, 'short'), (2, repeat('y', 17000000)), (3, 'short');
 SELECT conflict($$SELECT * FROM occ.update_safely('page', '[{"id":1,"body":"a"},{"id":2,"body":"b"},{"id":3,"body":"c"}]', '{"body":"d"}', '{body}')$$);
 SELECT conflict($$SELECT * FROM occ.update_safely('page', jsonb_build_array(
     jsonb_build_object('id', 1, 'body', repeat('z', 17000000)), '{"id":3,"body":"c"}'::jsonb), '{"body":"d"}', '{body}')$$);
+-- What is not listed is not kept either: memory is that of the input, whatever the rows hold.
+INSERT INTO page SELECT n, repeat('y', 4000000) FROM generate_series(11, 40) AS n;
+SELECT conflict($$SELECT * FROM occ.update_safely('page', (SELECT jsonb_agg(jsonb_build_object('id', id, 'body', 'e')) FROM page), '{"body":"d"}', '{body}')$$)
+    ~ '^PT409 optimistic lock conflict on 33 rows of "page" 2\d{7} characters$' AS "no more than a list";
+SELECT status, count(*) FROM occ.update_safely('page', (SELECT jsonb_agg(jsonb_build_object('id', id, 'body', 'e')) FROM page), '{"body":"d"}', '{body}', 'skip') GROUP BY status;
 
 DROP TABLE document, page;
 DROP FUNCTION conflict;

@@ -44,7 +44,7 @@ struct BatchRow {
     const Value *key;      /* Target::key_count of them */
     const Value *expected; /* Batch::compared_count: what the caller has read */
     const Value *given;    /* Shape::given_count */
-    const Value *actual;   /* as expected, of a stale row */
+    const Value *actual;   /* as expected, of a stale row, unless it is too large to be listed */
     const Value *now_key;  /* what the key has become, with Batch::rereads */
     Value version;         /* now stored; NULL without a guard, or if the row is gone */
     Oid table;             /* where the locked row is, with Batch::by_tid */

@@ -157,9 +157,10 @@ refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes)
         if (findings.tables == nullptr)
             findings.tables = describe_target(*batch);
         findings.tables->conflicts++;
+        const bool is_known = row->status == RowStatus::missing || row->actual != nullptr;
         const Size size = size_of(*batch, *row);
         if (findings.listed < static_cast<std::uint64_t>(settings::max_reported_rows) &&
-            listed_bytes < max_listed_bytes && size <= max_listed_bytes) {
+            listed_bytes < max_listed_bytes && size <= max_listed_bytes && is_known) {
             *end = describe_row(*batch, *row, findings.tables);
             listed_bytes += size;
             end = &(*end)->next;

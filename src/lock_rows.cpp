@@ -3,6 +3,7 @@
 
 #include "batch.hpp"
 #include "batch_query.hpp"
+#include "findings.hpp"
 #include "version_types.hpp"
 
 namespace occ {
@@ -13,6 +14,7 @@ namespace {
 struct Locking {
     Batch *batch;
     bool locks;
+    Size kept_bytes;                /* of what stale rows have */
     const BatchRow *ambiguous;      /* a key that several rows have */
     const BatchRow *changes_frozen; /* an element that sets a column that can't be set */
     Form_pg_attribute frozen_column;
@@ -130,6 +132,28 @@ can_find_by_tid(const Target &target)
            pg_class_aclcheck(target.relid(), GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
+/*
+ * Keep what a stale row has, for the error.  That lists no more than some bytes,
+ * and values may be large where those that were expected are small: the rest is
+ * forgotten, and the row will not be listed.
+ */
+void
+keep_actual(Locking *locking, BatchRow *row, const Value *actual)
+{
+    const Batch &batch = *locking->batch;
+    Size size = 0;
+
+    for (int i = 0; i < batch.compared_count; i++)
+        size += listed_size(actual[i].datum, actual[i].isnull, batch.compared[i].column->attlen);
+    if (size > max_listed_bytes || locking->kept_bytes > max_listed_bytes)
+        return;
+    locking->kept_bytes += size;
+    auto *kept = static_cast<Value *>(palloc(sizeof(Value) * batch.compared_count));
+    for (int i = 0; i < batch.compared_count; i++)
+        kept[i] = copy_value(batch.compared[i].column, actual[i].datum, actual[i].isnull);
+    row->actual = kept;
+}
+
 extern "C" void
 occ_take_locked_row(void *argument, TupleTableSlot *slot)
 {
@@ -165,10 +189,7 @@ occ_take_locked_row(void *argument, TupleTableSlot *slot)
             check_frozen(locking, *row, &actual[others - list_length(batch->frozen)]);
     }
     else if (!as_expected) {
-        auto *kept = static_cast<Value *>(palloc(sizeof(Value) * batch->compared_count));
-        for (int i = 0; i < batch->compared_count; i++)
-            kept[i] = copy_value(batch->compared[i].column, actual[i].datum, actual[i].isnull);
-        row->actual = kept;
+        keep_actual(locking, row, actual);
         row->status = RowStatus::stale;
     }
     MemoryContextSwitchTo(old);
@@ -201,7 +222,7 @@ void
 look_up(Batch *batch, std::optional<RowLock> lock)
 {
     MemoryContext old = MemoryContextSwitchTo(batch->context);
-    Locking locking = {batch, lock.has_value(), nullptr, nullptr, nullptr};
+    Locking locking = {batch, lock.has_value(), 0, nullptr, nullptr, nullptr};
     RowsRelation rows(*batch, 0);
     RowReceiver receiver;
     std::uint64_t next = 0;
