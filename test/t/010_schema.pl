@@ -53,6 +53,41 @@ is($node->safe_psql('own', q{
 		SELECT table_name FROM locking.tables;
 	}), "\n\n\nafter", 'a renamed schema');
 
+# What lies in the schema, or in pg_temp, when the extension comes is not taken for PostgreSQL's own, by 1.0 and its update
+# no more than by a fresh installation.
+my $members = q{
+	SET search_path = pg_catalog;
+	SELECT pg_get_function_result(p.oid), pg_get_function_identity_arguments(p.oid), pg_get_expr(proargdefaults, 0)
+	FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' WHERE p.pronamespace = 'occ'::regnamespace
+	UNION ALL
+	SELECT pg_get_viewdef(oid), NULL, NULL FROM pg_class WHERE relnamespace = 'occ'::regnamespace AND relkind = 'v'
+	ORDER BY 1, 2};
+my $plant = q{
+	CREATE SCHEMA occ;
+	DO $$
+	DECLARE
+		t text;
+	BEGIN
+		FOREACH t IN ARRAY '{text,_text,name,_name,jsonb,regclass,regtype,regprocedure,oid,bytea,record,trigger,internal,anyelement,interval,char,int2,int4,void,bool}'::text[] LOOP
+			EXECUTE format('CREATE DOMAIN occ.%1$I AS pg_catalog.int4; CREATE DOMAIN pg_temp.%1$I AS pg_catalog.int4', t);
+		END LOOP;
+	END $$;
+	CREATE FUNCTION occ.pg_has_role(pg_catalog.oid, pg_catalog.oid, pg_catalog.text) RETURNS pg_catalog.bool LANGUAGE sql AS 'SELECT false';
+	CREATE FUNCTION occ.unnest(pg_catalog._text) RETURNS SETOF pg_catalog.text LANGUAGE sql AS 'SELECT NULL::pg_catalog.text';
+	CREATE FUNCTION occ.pg_partition_tree(pg_catalog.oid) RETURNS TABLE (relid pg_catalog.oid) LANGUAGE sql AS 'SELECT NULL::pg_catalog.oid';
+	CREATE FUNCTION occ.eq(pg_catalog.oid, pg_catalog.oid) RETURNS pg_catalog.bool LANGUAGE sql AS 'SELECT true';
+	CREATE OPERATOR occ.= (LEFTARG = pg_catalog.oid, RIGHTARG = pg_catalog.oid, FUNCTION = occ.eq);
+	CREATE TABLE occ.pg_trigger (tgrelid pg_catalog.oid);
+	CREATE TEMPORARY TABLE pg_class (oid pg_catalog.oid);
+};
+$node->safe_psql('postgres', 'CREATE DATABASE planted OWNER dba; CREATE DATABASE planted_before OWNER dba; CREATE DATABASE clean OWNER dba');
+$node->safe_psql('clean', 'CREATE EXTENSION occ_lock', extra_params => [ '-U', 'dba' ]);
+$node->safe_psql('planted', "$plant; CREATE EXTENSION occ_lock", extra_params => [ '-U', 'dba' ]);
+$node->safe_psql('planted_before', "$plant; CREATE EXTENSION occ_lock VERSION '1.0'; ALTER EXTENSION occ_lock UPDATE", extra_params => [ '-U', 'dba' ]);
+my $clean = $node->safe_psql('clean', $members);
+like($clean, qr/pg_trigger.*occ_lock\.auto_enable/s, 'what is compared has both views in it');
+is($node->safe_psql($_, $members), $clean, "$_: the extension is what it is elsewhere") foreach ('planted', 'planted_before');
+
 # The update goes by the schema's name, so it must be that of the extension's schema, and no stranger's.
 my $planted = q{
 	CREATE SCHEMA occ;
