@@ -267,6 +267,15 @@ like(
 is(there('SELECT id, name, stock, version FROM product ORDER BY id'), $as_before, '... changes nothing');
 is(run_sql($session, "SELECT DISTINCT stock, version FROM goods_here;"), '10|3', '... on either side');
 
+# From there, PostgreSQL sends the update there, where the row stays, unless that server refuses it.
+my $move = q{SELECT status FROM occ.update('goods', '[{"id": 2, "version": 3, "place": "here"}]');};
+is(run_sql($session, $move), 'updated', 'a row that is to move here');
+is(run_sql($session, q{SELECT tableoid::regclass FROM goods WHERE id = 2; SELECT count(*) FROM goods WHERE id = 2 AND place = 'here';}),
+    "goods_there\n0", '... stays there, and is not found');
+create_parts();
+there(q{ALTER TABLE product ADD CHECK (place = 'there')});
+like(run_sql($session, $move), qr/ERROR:  new row for relation "product" violates check constraint/, '... unless it is refused there');
+
 $session->quit;
 $_->stop foreach ($here, $there);
 done_testing();

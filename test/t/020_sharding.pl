@@ -11,7 +11,6 @@ use File::Basename;
 # Sockets want a short path.
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $page = slurp_file(Cwd::abs_path(dirname(__FILE__)) . '/../../docs/operations/sharding.md');
-my $commands = join '', $page =~ /^```sh\n(.*?)^```/msg;
 my %port = (coordinator => 6000, shard0 => 6001, shard1 => 6002);
 
 sub stop_servers { system "pg_ctl -s -D $directory/$_ -m immediate stop >/dev/null 2>&1" for keys %port }
@@ -21,20 +20,35 @@ if (!-e `pg_config --sharedir` =~ s/\n//r . '/extension/postgres_fdw.control')
 {
     plan skip_all => 'needs postgres_fdw';
 }
-# As root nobody could run it, but then this is not the first thing to fail.
-append_to_file("$directory/setup.sh", "set -e\ncd $directory\nunset PGHOST PGPORT PGDATABASE PGUSER\n$commands");
-my ($out, $err) = run_command([ 'bash', "$directory/setup.sh" ]);
-unlike("$out$err", qr/ERROR|error/, 'the page sets it up') or BAIL_OUT("$out$err");
+
+# The page's blocks, in its order: shell commands, and SQL for the coordinator, with what that prints.
+delete @ENV{qw(PGHOST PGPORT PGDATABASE PGUSER)};
+sub page_runs
+{
+    my ($language, $block, $printed) = @_;
+    # As root nobody could run the servers, but then this is not the first thing to fail.
+    unlink "$directory/block";
+    append_to_file("$directory/block", $language eq 'sh' ? "set -e\ncd $directory\n$block" : $block);
+    my $command = $language eq 'sh' ? "bash $directory/block" : "psql -X -q -h $directory -p $port{coordinator} -U postgres <$directory/block";
+    my $out = `exec 2>&1; $command`;
+    my $first = ($block =~ /^(.{0,60})/)[0];
+    if (defined $printed) { is($out =~ s/^psql:[^ ]*: |\s+$//mgr, $printed =~ s/\s+$//mgr, "the page: $first ... prints what it says") }
+    else { unlike($out, qr/error|fatal/i, "the page: $first ...") or BAIL_OUT($out) }
+}
+my @blocks;
+push @blocks, [ $1, $2, $3 ] while $page =~ /^```(sh|sql)\n(.*?)^```\n(?:```text\n(.*?)^```\n)?/msg;
+my ($stop) = grep { $_->[1] =~ /pg_ctl.* stop/ } @blocks;
+page_runs(@$_) for grep { $_ != $stop } @blocks;
 
 # What psql prints, with SQLSTATEs.
 sub on
 {
-    my ($server, $sql) = @_;
-    my ($out, $err) =
-      run_command([ 'psql', '-XqAt', '-v', 'VERBOSITY=verbose', '-h', $directory, '-p', $port{$server}, '-U', 'postgres', '-c', $sql, 'postgres' ]);
+    my ($server, $sql, $user) = @_;
+    my ($out, $err) = run_command(
+        [ 'psql', '-XqAt', '-v', 'VERBOSITY=verbose', '-h', $directory, '-p', $port{$server}, '-U', $user // 'postgres', '-c', $sql, 'postgres' ]);
     return join "\n", grep { $_ ne '' } $out, $err;
 }
-sub coordinator { return on('coordinator', $_[0]) }
+sub coordinator { return on('coordinator', @_) }
 sub sorted_ids { return join ',', sort { $a <=> $b } split /,/, ($_[0] =~ /"ids":\[([\d,]*)\]/)[0] // '' }
 
 my $ids0 = on('shard0', 'SELECT array_agg(id ORDER BY id) FROM orders');
@@ -44,10 +58,11 @@ my ($one) = $ids0 =~ /(\d)/;
 my ($other) = $ids1 =~ /(\d)/;
 
 # With a guard on both sides.
-is(coordinator("UPDATE orders SET total = 11, version = 1 WHERE id = $one RETURNING version"), '2', 'an update that states its version');
+my $version = coordinator("SELECT version FROM orders WHERE id = $one");
+is(coordinator("UPDATE orders SET total = 11, version = $version WHERE id = $one RETURNING version"), $version + 1, 'an update that states its version');
 like(
-    coordinator("UPDATE orders SET total = 12, version = 1 WHERE id = $one"),
-    qr/ERROR:  PT409: optimistic lock conflict on 1 row of "orders"\nDETAIL:  .*"ids":\[$one\].*"actual":2.*TABLE NAME:  orders\nCOLUMN NAME:  version/s,
+    coordinator("UPDATE orders SET total = 12, version = $version WHERE id = $one"),
+    qr/ERROR:  PT409: optimistic lock conflict on 1 row of "orders"\nDETAIL:  .*"ids":\[$one\].*"actual":@{[$version + 1]}.*TABLE NAME:  orders\nCOLUMN NAME:  version/s,
     'a stale one');
 is(coordinator("UPDATE orders SET total = 13 RETURNING version > 1"), join("\n", ('t') x 8), 'one that states none moves all versions');
 is(sorted_ids(coordinator('UPDATE orders SET total = 14, version = 1')), '1,2,3,4,5,6,7,8', 'one error with the stale rows of both shards');
@@ -69,35 +84,49 @@ is(coordinator('SELECT count(*) FROM orders WHERE total = 20'), '2', '... nothin
 
 # Who writes on a shard is checked there, and noticed on the coordinator.
 like(on('shard0', "UPDATE orders SET total = 1, version = 1 WHERE id = $one"), qr/PT409/, 'a stale update on a shard');
-my $version = coordinator("SELECT version FROM orders WHERE id = $one");
+$version = coordinator("SELECT version FROM orders WHERE id = $one");
 on('shard0', "UPDATE orders SET total = 2 WHERE id = $one");
 like(coordinator("UPDATE orders SET total = 3, version = $version WHERE id = $one"), qr/PT409.*"ids":\[$one\]/s, 'a write on a shard is noticed');
 
 # Two at once: the shards are at REPEATABLE READ.
 sub session
 {
-    my ($name) = @_;
     my $psql = {};
-    local %ENV = (%ENV, PGHOST => $directory, PGPORT => $port{coordinator}, PGUSER => 'postgres', PGDATABASE => 'postgres');
-    $psql->{harness} = IPC::Run::start([ 'psql', '-XqAt', '-v', 'VERBOSITY=sqlstate', '-v', 'ON_ERROR_STOP=0' ], '<', \$psql->{in}, '>', \$psql->{out}, '2>', \$psql->{err},
-        IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    $psql->{harness} = IPC::Run::start([ 'psql', '-XqAt', '-v', 'VERBOSITY=sqlstate', '-v', 'ON_ERROR_STOP=0', '-h', $directory, '-p', $port{coordinator},
+            '-U', 'postgres', '-d', 'postgres' ],
+        '<', \$psql->{in}, '>', \$psql->{out}, '2>', \$psql->{err}, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     return $psql;
 }
 sub send_to { my ($psql, $sql) = @_; $psql->{in} .= "$sql\n\\echo done\n"; $psql->{harness}->pump_nb }
 sub wait_for { my ($psql) = @_; $psql->{harness}->pump until $psql->{out} =~ s/done\n//; }
+sub runs { my ($psql, $sql) = @_; $psql->{err} = ''; send_to($psql, $sql); wait_for($psql); }
+sub wait_for_lock
+{
+    my ($server, $psql) = @_;
+    while (on($server, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) eq '0') { $psql->{harness}->pump_nb }
+}
 $version = coordinator("SELECT version FROM orders WHERE id = $one");
-my ($first, $second) = map { session($_) } 1, 2;
-send_to($first, "BEGIN; UPDATE orders SET total = 30, version = $version WHERE id = $one;");
-wait_for($first);
+my ($first, $second) = map { session() } 1, 2;
+runs($first, "BEGIN; UPDATE orders SET total = 30, version = $version WHERE id = $one;");
 send_to($second, "UPDATE orders SET total = 31, version = $version WHERE id = $one;");
-while (on('shard0', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'}) eq '0') { $second->{harness}->pump_nb }
+wait_for_lock('shard0', $second);
 send_to($first, 'COMMIT;');
 wait_for($_) for $first, $second;
 like($second->{err}, qr/^.*ERROR:  40001$/m, 'who waits on a shard gets 40001');
-$_->{harness}->kill_kill for $first, $second;
 is(coordinator("SELECT total FROM orders WHERE id = $one"), '30', '... and the other one has written');
+
+$_->{harness}->kill_kill for $first, $second;
 like(coordinator('BEGIN; UPDATE orders SET total = 0; PREPARE TRANSACTION \'x\''), qr/ERROR:  \w+: cannot PREPARE a transaction that has operated on postgres_fdw/,
     'there is no two-phase commit');
+
+# Rows belong to their shard.
+like(coordinator("UPDATE orders SET id = 11 WHERE id = $one"), qr/ERROR:  23514/, 'a row cannot be moved by an update');
+like(coordinator(qq{SELECT * FROM occ.update_safely('orders', (SELECT to_jsonb(o) FROM orders AS o WHERE id = $one), '{"id": 11}')}), qr/ERROR:  23514/,
+    '... nor by a batch');
+like(on('shard0', "INSERT INTO $_ VALUES ($other)"), qr/ERROR:  23514/, "... nor can it be put into $_ there") for 'orders', 'orders_0';
+like(coordinator('MERGE INTO orders AS o USING (VALUES (1)) AS v (id) ON o.id = v.id WHEN MATCHED THEN UPDATE SET total = 1'), qr/not supported for foreign tables/,
+    'there is no MERGE');
+like(coordinator('INSERT INTO orders (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET total = 1'), qr/ERROR:  42P10/, '... and no ON CONFLICT DO UPDATE');
 
 # With the guards of the shards alone.
 coordinator("SELECT occ.disable('orders')");
@@ -111,7 +140,8 @@ $printed = coordinator('UPDATE orders SET total = 43, version = 1');
 ok("{@{[sorted_ids($printed)]}}" eq $ids0 || "{@{[sorted_ids($printed)]}}" eq $ids1, 'shards only: the stale rows of one shard') or diag $printed;
 is(coordinator('SELECT count(*) FROM orders WHERE total = 43'), '0', '... and nothing is written on any');
 like(coordinator("SELECT * FROM occ.update('orders', '$rows')"), qr/ERROR:  55000: table "orders" is not guarded/, 'shards only: no batches');
-like(coordinator('EXPLAIN UPDATE orders SET total = 44'), qr/Foreign Update on orders_0/, 'shards only: updates are sent as a whole');
+like(coordinator('EXPLAIN VERBOSE UPDATE orders SET total = 44'), qr/Remote SQL: UPDATE public.orders_0 SET total = 44/, 'shards only: updates are sent as a whole');
 
-stop_servers();
+page_runs(@$stop);
+is(scalar(grep { -e "$directory/$_/postmaster.pid" } keys %port), 0, '... and the servers are stopped');
 done_testing();
