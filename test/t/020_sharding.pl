@@ -119,6 +119,12 @@ $_->{harness}->kill_kill for $first, $second;
 like(coordinator('BEGIN; UPDATE orders SET total = 0; PREPARE TRANSACTION \'x\''), qr/ERROR:  \w+: cannot PREPARE a transaction that has operated on postgres_fdw/,
     'there is no two-phase commit');
 
+# Somebody who is no superuser.
+like(coordinator("UPDATE orders SET total = 80, version = 1 WHERE id = $one", 'app'), qr/PT409.*"ids":\[$one\]/s, 'app: a stale update');
+is(coordinator("SELECT DISTINCT status FROM occ.touch('orders', (SELECT jsonb_agg(to_jsonb(o)) FROM orders AS o))", 'app'), 'updated', 'app: a batch');
+coordinator('CREATE ROLE nobody LOGIN; GRANT SELECT ON orders TO nobody');
+like(coordinator('SELECT * FROM orders', 'nobody'), qr/password.*required/, 'others need a password');
+
 # Rows belong to their shard.
 like(coordinator("UPDATE orders SET id = 11 WHERE id = $one"), qr/ERROR:  23514/, 'a row cannot be moved by an update');
 like(coordinator(qq{SELECT * FROM occ.update_safely('orders', (SELECT to_jsonb(o) FROM orders AS o WHERE id = $one), '{"id": 11}')}), qr/ERROR:  23514/,
@@ -141,6 +147,7 @@ ok("{@{[sorted_ids($printed)]}}" eq $ids0 || "{@{[sorted_ids($printed)]}}" eq $i
 is(coordinator('SELECT count(*) FROM orders WHERE total = 43'), '0', '... and nothing is written on any');
 like(coordinator("SELECT * FROM occ.update('orders', '$rows')"), qr/ERROR:  55000: table "orders" is not guarded/, 'shards only: no batches');
 like(coordinator('EXPLAIN VERBOSE UPDATE orders SET total = 44'), qr/Remote SQL: UPDATE public.orders_0 SET total = 44/, 'shards only: updates are sent as a whole');
+like(coordinator("UPDATE orders SET total = 81, version = 1 WHERE id = $one", 'app'), qr/PT409.*"ids":\[$one\]/s, 'shards only: app');
 
 page_runs(@$stop);
 is(scalar(grep { -e "$directory/$_/postmaster.pid" } keys %port), 0, '... and the servers are stopped');
