@@ -134,6 +134,10 @@ like(coordinator('MERGE INTO orders AS o USING (VALUES (1)) AS v (id) ON o.id = 
     'there is no MERGE');
 like(coordinator('INSERT INTO orders (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET total = 1'), qr/ERROR:  42P10/, '... and no ON CONFLICT DO UPDATE');
 
+unlike(coordinator('EXPLAIN VERBOSE UPDATE orders SET total = 1'), qr/UPDATE public.orders_0 SET total/, 'with a guard, rows are sent one by one');
+is(coordinator("UPDATE orders AS o SET total = 90 WHERE id = $one AND occ.etag_matches(occ.etag(o), (SELECT occ.etag(o) FROM orders AS o WHERE id = $one)) RETURNING total"),
+    '90', 'etags');
+
 # With the guards of the shards alone.
 coordinator("SELECT occ.disable('orders')");
 $version = coordinator("SELECT version FROM orders WHERE id = $other");
@@ -146,8 +150,81 @@ $printed = coordinator('UPDATE orders SET total = 43, version = 1');
 ok("{@{[sorted_ids($printed)]}}" eq $ids0 || "{@{[sorted_ids($printed)]}}" eq $ids1, 'shards only: the stale rows of one shard') or diag $printed;
 is(coordinator('SELECT count(*) FROM orders WHERE total = 43'), '0', '... and nothing is written on any');
 like(coordinator("SELECT * FROM occ.update('orders', '$rows')"), qr/ERROR:  55000: table "orders" is not guarded/, 'shards only: no batches');
+like(coordinator("SELECT occ.etag(o) FROM orders AS o"), qr/ERROR:  55000/, 'shards only: no etag of the version');
+like(coordinator("SELECT occ.etag(o, '{version}') FROM orders AS o WHERE id = $one"), qr/^"\w+"$/, '... but one of columns');
 like(coordinator('EXPLAIN VERBOSE UPDATE orders SET total = 44'), qr/Remote SQL: UPDATE public.orders_0 SET total = 44/, 'shards only: updates are sent as a whole');
+like(coordinator("SET occ_lock.conflict_sqlstate = '40001'; UPDATE orders SET total = 1, version = 1 WHERE id = $one"), qr/PT409/, "shards only: the shard's settings count");
 like(coordinator("UPDATE orders SET total = 81, version = 1 WHERE id = $one", 'app'), qr/PT409.*"ids":\[$one\]/s, 'shards only: app');
+
+# Options and types of versions: t, with guards of the options given; undef for none.
+sub create_t
+{
+    my ($type, $default, $coordinator_guard, $shard_guard) = @_;
+    my $columns = "id int, total int, version $type NOT NULL DEFAULT $default";
+    foreach my $i (0, 1)
+    {
+        on("shard$i", "DROP TABLE IF EXISTS t; CREATE TABLE t ($columns, PRIMARY KEY (id)) PARTITION BY HASH (id)");
+        on("shard$i", "CREATE TABLE t_$i PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER $i)");
+        on("shard$i", "SELECT occ.enable('t'$shard_guard)");
+    }
+    coordinator("DROP TABLE IF EXISTS t; CREATE TABLE t ($columns) PARTITION BY HASH (id)");
+    coordinator("CREATE FOREIGN TABLE t_$_ PARTITION OF t FOR VALUES WITH (MODULUS 2, REMAINDER $_) SERVER shard$_") for 0, 1;
+    coordinator("SELECT occ.enable('t', key => '{id}'$coordinator_guard)") if defined $coordinator_guard;
+    my $error = coordinator('INSERT INTO t (id, total) SELECT i, 1 FROM generate_series(1, 4) AS i');
+    BAIL_OUT($error) if $error ne '';
+}
+my $states = "UPDATE t SET total = 2, version = (SELECT version FROM t WHERE id = 1) WHERE id = 1 RETURNING 'written'";
+my $stale = 'UPDATE t SET total = 3, version = 1 WHERE id = 1';
+my $deletes = q{SELECT status FROM occ.delete('t', (SELECT to_jsonb(t) FROM t WHERE id = 1))};
+
+foreach my $preset ('shared', 'orm')
+{
+    create_t('bigint', 1, ", preset => '$preset'", ", preset => '$preset'");
+    is(coordinator(q{SELECT DISTINCT status, version FROM occ.update('t', (SELECT jsonb_agg(to_jsonb(t)) FROM t))}), 'updated|2', "$preset: a batch");
+    like(coordinator($stale), qr/PT409.*"actual":2/s, "$preset: a stale update");
+    is(coordinator($deletes), 'deleted', "$preset: a delete");
+}
+create_t('bigint', 1, ", preset => 'strict'", '');
+like(coordinator('UPDATE t SET total = 1'), qr/PT428/, 'strict on the coordinator alone: a version must be stated');
+is(coordinator($states), 'written', '... it is');
+like(coordinator($stale), qr/PT409.*"actual":2/s, '... it is stale');
+like(coordinator('DELETE FROM t'), qr/PT428/, '... DELETE is refused');
+is(coordinator($deletes), 'deleted', '... but for occ.delete()');
+create_t('bigint', 1, '', ", preset => 'strict'");
+like(coordinator($states), qr/PT409.*"expected":2,"actual":1/s, 'strict on the shards as well: nothing passes');
+create_t('bigint', 1, undef, ", preset => 'strict'");
+is(coordinator($states), 'written', 'strict on the shards only: a version that is stated');
+like(coordinator($stale), qr/PT409.*"actual":2/s, '... it is stale');
+like(coordinator('UPDATE t SET total = 1'), qr/PT428/, '... none is stated');
+is(on('shard0', $deletes), 'deleted', '... occ.delete() on the shard itself');
+create_t('bigint', 1, '', ", deletes => 'checked'");
+like(coordinator($deletes), qr/PT428/, 'deletes that the shard checks');
+
+create_t('bigint', 1, ", enforce => 'warn'", '');
+coordinator($states);
+like(coordinator($stale), qr/WARNING:  PT409/, "the coordinator's warnings arrive");
+create_t('bigint', 1, undef, ", enforce => 'warn'");
+coordinator($states);
+is(coordinator($stale), '', "... the shards' do not");
+like(slurp_file("$directory/shard0.log"), qr/WARNING:  optimistic lock conflict on 1 row of "t"/, '... but are in the log');
+
+create_t('uuid', 'gen_random_uuid()', '', '');
+like(coordinator($states), qr/PT409.*"expected":"[-0-9a-f]{36}"/s, 'uuids with guards on both sides');
+create_t('uuid', 'gen_random_uuid()', undef, '');
+is(coordinator($states), 'written', '... on the shards only');
+like(coordinator("UPDATE t SET version = gen_random_uuid() WHERE id = 1"), qr/PT409/, '... where a stale one is refused');
+create_t('uuid', 'gen_random_uuid()', '', ", token => 'advance'");
+is(coordinator($states), 'written', '... and on both, with token => advance on the shards');
+like(coordinator("UPDATE t SET version = gen_random_uuid() WHERE id = 1"), qr/PT409/, '... where a stale one is refused, by the coordinator');
+
+my $tokyo = "SET TimeZone = 'Asia/Tokyo'; ";
+my $when = "RETURNING (extract(epoch FROM version - localtimestamp) / 3600)::int";
+create_t('timestamp', "localtimestamp - interval '1 day'", '', '');
+is(coordinator("${tokyo}UPDATE t SET total = 1 $when"), join("\n", (0) x 4), "timestamps: in the coordinator's time zone");
+create_t('timestamp', "localtimestamp - interval '1 day'", undef, '');
+is(coordinator("${tokyo}UPDATE t SET total = 1 $when"), join("\n", (-9) x 4), "... or, shards only, in GMT");
+create_t('timestamptz', 'now()', undef, '');
+like(coordinator("${tokyo}UPDATE t SET version = now() - interval '1 day'"), qr/"actual":"[-0-9T:.]+\+00:00"/, "... and so are times in the shards' errors");
 
 page_runs(@$stop);
 is(scalar(grep { -e "$directory/$_/postmaster.pid" } keys %port), 0, '... and the servers are stopped');
