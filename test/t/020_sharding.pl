@@ -7,6 +7,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Cwd;
 use File::Basename;
+use IO::Socket::UNIX;
 
 # Sockets want a short path.
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
@@ -115,9 +116,74 @@ wait_for($_) for $first, $second;
 like($second->{err}, qr/^.*ERROR:  40001$/m, 'who waits on a shard gets 40001');
 is(coordinator("SELECT total FROM orders WHERE id = $one"), '30', '... and the other one has written');
 
+runs($first, "BEGIN; SELECT version FROM orders WHERE id = $one; SAVEPOINT s;");
+coordinator("UPDATE orders SET total = 32 WHERE id = $one");
+runs($first, "UPDATE orders SET total = 33, version = $version WHERE id = $one;");
+like($first->{err}, qr/ERROR:  40001$/m, 'and so does who has read there before');
+runs($first, "ROLLBACK TO s; CALL occ.retry('UPDATE orders SET total = total + 1 WHERE id = $one');");
+like($first->{err}, qr/ERROR:  40001$/m, '... in vain again after a savepoint, and with occ.retry() in the same transaction');
+runs($first, "ROLLBACK; BEGIN; SELECT version FROM orders WHERE id = $other;");
+coordinator("UPDATE orders SET total = 34 WHERE id = $one");
+runs($first, "UPDATE orders SET total = 35, version = $version WHERE id = $one;");
+like($first->{err}, qr/ERROR:  PT409$/m, '... but not who has only read on another shard');
+runs($first, 'ROLLBACK;');
+like(coordinator("CALL occ.retry('UPDATE orders SET total = total + 1 WHERE id = $one RETURNING total')"), qr/^1\|\{"total": 35\}$/, 'occ.retry() on its own');
+
+# A deadlock over two servers is seen by none.
+coordinator("ALTER SERVER $_ OPTIONS (ADD options '-c lock_timeout=2s')") for 'shard0', 'shard1';
 $_->{harness}->kill_kill for $first, $second;
+($first, $second) = map { session() } 1, 2;
+runs($first, "BEGIN; UPDATE orders SET total = 40 WHERE id = $one;");
+runs($second, "BEGIN; UPDATE orders SET total = 40 WHERE id = $other;");
+send_to($first, "UPDATE orders SET total = 41 WHERE id = $other; ROLLBACK;");
+wait_for_lock('shard1', $first);
+send_to($second, "UPDATE orders SET total = 41 WHERE id = $one; ROLLBACK;");
+wait_for($_) for $first, $second;
+like($first->{err} . $second->{err}, qr/^.*ERROR:  55P03$/m, 'a deadlock over two shards ends by lock_timeout on the shards');
+coordinator("ALTER SERVER $_ OPTIONS (DROP options)") for 'shard0', 'shard1';
+my $plan = 'EXPLAIN UPDATE orders SET total = 1, version = 1';
+like(coordinator($plan), qr/->  Foreign Scan on orders_0.*->  Foreign Scan on orders_1/s, 'one statement goes to the shards in their order');
+coordinator("ALTER SERVER $_ OPTIONS (ADD async_capable 'true')") for 'shard0', 'shard1';
+like(coordinator($plan), qr/Async Foreign Scan/, '... but to all at once with async_capable');
+coordinator("ALTER SERVER $_ OPTIONS (DROP async_capable)") for 'shard0', 'shard1';
+$_->{harness}->kill_kill for $first, $second;
+
+# Shards that do not answer.
+my $holder = session();
+runs($holder, "BEGIN; UPDATE orders SET total = 1 WHERE id = $one;");
+like(coordinator("SET statement_timeout = '1s'; UPDATE orders SET total = 2 WHERE id = $one"), qr/ERROR:  57014/, 'statement_timeout ends what waits for a shard');
+$holder->{harness}->kill_kill;
+{
+    my $silent = IO::Socket::UNIX->new(Local => "$directory/.s.PGSQL.6009", Listen => 1) or die $!;
+    coordinator("ALTER SERVER shard1 OPTIONS (SET port '6009', ADD connect_timeout '2')");
+    like(coordinator('UPDATE orders SET total = 50'), qr/ERROR:  08001: .*\n.*timeout expired/, 'connect_timeout ends what waits for a connection');
+    like(coordinator("UPDATE orders SET total = 51 WHERE id = $one RETURNING total"), qr/^51$/, '... and the other shard goes on');
+    coordinator("ALTER SERVER shard1 OPTIONS (SET port '$port{shard1}', DROP connect_timeout)");
+}
+
+# No two-phase commit.
 like(coordinator('BEGIN; UPDATE orders SET total = 0; PREPARE TRANSACTION \'x\''), qr/ERROR:  \w+: cannot PREPARE a transaction that has operated on postgres_fdw/,
     'there is no two-phase commit');
+coordinator('UPDATE orders SET total = 60');
+on('shard1', q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$});
+on('shard1', 'CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON orders_1 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()');
+like(coordinator("CALL occ.retry('UPDATE orders SET total = total + 1 WHERE id IN ($one, $other)', base_delay => '1 ms')"),
+    qr/ERROR:  40001.*COMMIT TRANSACTION.*attempt 5 of 5/s, 'what a shard raises at commit');
+is(coordinator("SELECT total FROM orders WHERE id IN ($one, $other) ORDER BY id = $other"), "65\n60", '... leaves what another one has committed, once a try');
+on('shard1', 'DROP FUNCTION refuse CASCADE');
+
+my $half = session();
+my @versions = map { coordinator("SELECT version FROM orders WHERE id = $_") } $one, $other;
+runs($half, "BEGIN; UPDATE orders SET total = 70, version = $versions[0] WHERE id = $one; UPDATE orders SET total = 70, version = $versions[1] WHERE id = $other;");
+system "pg_ctl -s -D $directory/shard1 -m immediate stop";
+runs($half, 'COMMIT;');
+like($half->{err}, qr/ERROR:  08006$/m, 'a shard that goes down before it has committed');
+like(coordinator("UPDATE orders SET total = 71"), qr/ERROR:  08001/, '... can not be reached');
+system "pg_ctl -s -w -D $directory/shard1 -o \"-p $port{shard1} -k $directory -c listen_addresses=''\" -l $directory/shard1.log start";
+is(coordinator("SELECT total FROM orders WHERE id IN ($one, $other) ORDER BY id = $other"), "70\n60", '... has not, but the other one has');
+my $again = coordinator(qq{SELECT * FROM occ.update('orders', '[{"id": $one, "version": $versions[0], "total": 70}, {"id": $other, "version": $versions[1], "total": 70}]')});
+is(sorted_ids($again), $one, '... which a client is told that tries again');
+$half->{harness}->kill_kill;
 
 # Somebody who is no superuser.
 like(coordinator("UPDATE orders SET total = 80, version = 1 WHERE id = $one", 'app'), qr/PT409.*"ids":\[$one\]/s, 'app: a stale update');
