@@ -136,7 +136,7 @@ isolation: ## Several sessions: test/isolation/ (ISOLATION=name for one)
 	$(RUN) test/server make -s installcheck REGRESS=
 
 tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
-	$(RUN) test/bootstrap libipc-run-perl >/dev/null
+	$(RUN) test/bootstrap libipc-run-perl pgbouncer >/dev/null
 	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS=--verbose
 
 examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_update_safely for one)

@@ -45,6 +45,8 @@ is($standby->safe_psql('postgres', 'SELECT stock, version, occ.etag(p) FROM prod
 	'with remote_apply the standby has what was acknowledged, and makes the same ETag');
 is(state_of($standby, $save->(8, 2, 1)), '25006', 'the standby takes no updates');
 is(state_of($standby, q{SELECT * FROM occ.check('product', '{"id": 1, "version": 2}')}), '25006', '... nor locks');
+is(state_of($standby, q{CALL occ.retry('UPDATE product SET stock = 1')}), '25006', '... and occ.retry() does not try again');
+is(state_of($standby, 'SELECT table_name FROM occ.tables ORDER BY table_name::text'), "article\nproduct", '... but tells what is guarded');
 
 # A standby that lags hands out old versions.
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
@@ -58,14 +60,16 @@ $primary->wait_for_catchup('standby');
 
 # The primary dies.  What was acknowledged synchronously is on the standby; what was not may be gone, with its version.
 my $read = $primary->safe_psql('postgres', 'SELECT updated_at FROM article');
-$primary->safe_psql('postgres', $save->(7, 3, 1) . qq{; UPDATE article SET title = 'Cup', updated_at = '$read'});
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 $standby->poll_query_until('postgres', q{SELECT pg_get_wal_replay_pause_state() = 'paused'});
+$primary->safe_psql('postgres',
+	'SET synchronous_commit = on; ' . $save->(7, 3, 1) . qq{; UPDATE article SET title = 'Cup', updated_at = '$read'});
 $primary->stop('immediate');
-my ($stored) = $standby->safe_psql('postgres', 'SELECT stock, version FROM product WHERE id = 1');
-is($stored, '7|4', 'acknowledged, and on the standby');
+my $stored = 'SELECT stock, version FROM product WHERE id = 1';
+is($standby->safe_psql('postgres', $stored), '8|3', 'acknowledged with synchronous_commit = on, and not yet replayed on the standby');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 $standby->promote;
+is($standby->safe_psql('postgres', $stored), '7|4', '... is there after the failover');
 
 is(state_of($standby, $save->(6, 3, 1)), 'PT409', 'after the failover a stale version is refused');
 is(state_of($standby, $save->(6, 4, 1)), '5', '... and the acknowledged one is good');
