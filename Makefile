@@ -110,7 +110,7 @@ help: ## List these goals
 RUN = @exec env MAKEFLAGS='$(filter-out --jobserver%,$(MAKEFLAGS))'
 
 bootstrap: ## Install what is missing to build and test, by Debian package name; print the PG_CONFIG to use
-	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl python3-django python3-psycopg2 shellcheck
+	$(RUN) test/bootstrap clang-format libgtest-dev libipc-run-perl pgbouncer python3-django python3-psycopg2 shellcheck
 
 demo: ## See updates get lost without the guard, and none with it
 	$(RUN) test/server demo/run
