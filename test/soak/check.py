@@ -35,9 +35,11 @@ class Checker:
                 self.problem(f"client {transaction['client']} got SQLSTATE {error}: {transaction['message']}")
         if 'broken_check' in transaction:
             self.problem(f"rows changed under occ.check(): {transaction['broken_check']}")
+        if 'broken_merge' in transaction:
+            self.problem(f"MERGE has written another number of rows than are found: {transaction['broken_merge']}")
         if transaction['outcome'] == 'committed':
             for write in transaction['writes']:
-                self.seen[f"by {write['by']}"] += 1
+                self.seen[f"by {write['by']}"] += write['by'] != 'nobody'
 
     def check_incarnation(self, name, incarnation):
         what = f'row {incarnation.id} ({name[:8]})'
@@ -55,25 +57,32 @@ class Checker:
         if deleted.count('committed') > 1 or 'committed' in deleted and not incarnation.is_gone:
             self.problem(f'{what}: deleted {deleted}, and is {"gone" if incarnation.is_gone else "there"}')
         for transaction, write in incarnation.deletions:
-            if incarnation.is_gone and transaction['outcome'] == 'committed' and write['read'] != incarnation.final:
-                self.problem(f"{what}: deleted at version {incarnation.final} by who had read {write['read']}")
+            if incarnation.is_gone and transaction['outcome'] == 'committed' and write['read'] != incarnation.last_version:
+                self.problem(f"{what}: deleted at version {incarnation.last_version} by who had read {write['read']}")
 
     def check_line(self, what, incarnation):
         """Each version from the first to the last was made by one write, on the version before it."""
-        made = [version for version in sorted(incarnation.writes) if incarnation.start < version <= incarnation.final]
+        if incarnation.final is None:
+            self.problem(f'{what}: nobody has made its version {incarnation.last_version}')
+            return
+        made = [place for place in sorted(incarnation.writes) if incarnation.start < place <= incarnation.final]
         if len(made) != incarnation.final - incarnation.start:
             self.problem(f'{what}: nobody has made {incarnation.final - incarnation.start - len(made)} of its versions')
-        for version in made:
-            committed = [write for transaction, write in incarnation.writes[version] if transaction['outcome'] == 'committed']
+        for place in made:
+            committed = [write for transaction, write in incarnation.writes[place] if transaction['outcome'] == 'committed']
             if len(committed) > 1:
-                self.problem(f'{what}: {len(committed)} writes have made version {version}: {committed}')
+                self.problem(f'{what}: {len(committed)} writes have made the same version: {committed}')
             for write in committed:
                 self.seen['writes'] += 1
-                if write['read'] is not None and write['read'] != version - 1:
-                    self.problem(f"{what}: version {version} was written by who had read {write['read']}")
-        for version, pairs in incarnation.writes.items():
-            if not incarnation.start < version <= incarnation.final and any(t['outcome'] == 'committed' for t, _ in pairs):
-                self.problem(f'{what}: version {version} was acknowledged; the row has {incarnation.start} to {incarnation.final}')
+                if write['read'] is not None and incarnation.place(write['read']) != place - 1:
+                    self.problem(f"{what}: version {write['new']} was written by who had read {write['read']}")
+        for place, pairs in incarnation.writes.items():
+            if not incarnation.start < place <= incarnation.final and any(t['outcome'] == 'committed' for t, _ in pairs):
+                self.problem(f"{what}: version {pairs[0][1]['new']} was acknowledged; "
+                             f'the row has {incarnation.first_version} to {incarnation.last_version}')
+        for transaction, write in incarnation.nowhere:
+            if transaction['outcome'] == 'committed':
+                self.problem(f"{what}: version {write['new']} was written by who had read {write['read']}, which it never was")
 
     def check_tokens(self, what, incarnation):
         """The tokens are those that were acknowledged, each once, in the order of their versions."""
@@ -121,7 +130,7 @@ class Checker:
                 self.check_unknown(transaction)
             check_answers(self, transaction)
         for id, incarnations in self.history.by_id.items():
-            if sum(incarnation.is_there() and not incarnation.is_gone for incarnation in incarnations) > 1:
+            if sum(incarnation.is_there() and not incarnation.is_gone and incarnation.id == id for incarnation in incarnations) > 1:
                 self.problem(f'row {id} is there more than once')
         # Clients that meet nobody prove nothing.
         for what in ('writes', 'stale rows', 'reads'):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """One of the soak's clients: reads rows, and writes them back by every means there is, now and then on what it read long ago.
 
-    client.py NUMBER SEED SECONDS LOG LEVELS [faults]
+    client.py NUMBER SEED SECONDS LOG LEVELS VERSIONS [faults]
 
 Knows nothing of right and wrong: the log says what it read, wrote and was told, one transaction a line, for check.py.
 Times are CLOCK_MONOTONIC's, which all processes of a machine share.
@@ -12,9 +12,11 @@ import sys
 import time
 
 import psycopg2
-from operations import OPERATIONS, Rows
+from operations import MAKE_AGAIN, OPERATIONS, Rows, call_retry
+from versions import KINDS
 
-IDS = range(1, 9)
+# One more than there are rows at the beginning, so that one can move.
+IDS = range(1, 10)
 # The server is not there (yet, or any more).  After one of these nobody knows what became of a COMMIT.
 LOST = ('08', '57P')
 # A server that stays away for longer is a test that has failed.
@@ -26,9 +28,12 @@ def is_lost(error):
 
 
 class Client:
-    def __init__(self, number, seed, log, levels, faults):
+    def __init__(self, number, seed, log, levels, kind, faults):
         self.random = random.Random(f'{seed}/{number}')
         self.number, self.log, self.levels, self.faults = number, log, levels, faults
+        self.versions = KINDS[kind]()
+        self.operations = [o for o in OPERATIONS if self.versions.can_be_made_again or o not in MAKE_AGAIN]
+        self.ids = IDS
         self.tokens = 0
         self.connection = None
         self.known = {}     # the rows as they were read, or written and acknowledged
@@ -38,7 +43,7 @@ class Client:
         return f'{self.number}.{self.tokens}'
 
     def fresh_version(self):
-        return self.random.randrange(10 ** 3, 10 ** 9)
+        return self.versions.fresh(self.random)
 
     def connect(self):
         until = time.monotonic() + PATIENCE
@@ -68,17 +73,23 @@ class Client:
             return None
         start = time.monotonic()
         with self.connection.cursor() as cursor:
-            cursor.execute('SELECT id, incarnation, version, tokens FROM item')
+            cursor.execute('SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT id, incarnation, version, tokens FROM item')
             rows = cursor.fetchall()
         end = time.monotonic()
         self.connection.rollback()
         self.known = {row[0]: row[1:] for row in rows}
         return {'from': start, 'to': end, 'rows': [(*row[:3], len(row[3]), row[3][-1] if row[3] else None) for row in rows]}
 
+    def entry(self, level):
+        """What is logged of a transaction that begins now."""
+        return {'client': self.number, 'faults': self.faults, 'start': time.monotonic(), 'level': level,
+                'writes': [], 'answers': [], 'refusals': [], 'absent': [], 'outcome': 'aborted'}
+
     def transaction(self):
         """One transaction, as it is logged."""
-        entry = {'client': self.number, 'faults': self.faults, 'start': time.monotonic(), 'level': None,
-                 'writes': [], 'refusals': [], 'absent': [], 'outcome': 'aborted'}
+        if not self.faults and self.random.random() < 0.05:
+            return self.retry_alone()
+        entry = self.entry(None)
         cursor = self.connection.cursor()
         rows = Rows(dict(self.known), entry)
         committing = False
@@ -93,6 +104,8 @@ class Client:
             if self.random.random() < 0.1:
                 self.connection.rollback()
                 return entry
+            rows.operation = 'commit'
+            rows.states([], self)
             committing = True
             self.connection.commit()
             entry['outcome'] = 'committed'
@@ -108,11 +121,28 @@ class Client:
             entry['end'] = time.monotonic()
         return entry
 
+    def retry_alone(self):
+        """occ.retry() on its own, so that each attempt is a transaction.  Nobody would know what became of one that is interrupted."""
+        entry = self.entry(self.levels[0])
+        rows = Rows({}, entry)
+        rows.operation = 'retry_alone'
+        self.connection.autocommit = True
+        try:
+            call_retry(self.connection.cursor(), rows, self, self.random.choice(self.ids))
+            entry['outcome'] = 'committed'
+        except psycopg2.Error as error:
+            entry['error'], entry['message'] = error.pgcode, str(error)
+            rows.refused(error)
+        finally:
+            entry['end'] = time.monotonic()
+        self.connection.autocommit = False
+        return entry
+
     def step(self, cursor, rows, entry):
         """One operation; every fourth in a savepoint, which some of the time is rolled back."""
-        operation = self.random.choice(OPERATIONS)
+        operation = self.random.choice(self.operations)
         rows.operation = operation.__name__
-        ids = sorted(self.random.sample(IDS, self.random.choice((1, 2, 4))))
+        ids = sorted(self.random.sample(self.ids, self.random.choice((1, 2, 4))))
         if self.random.random() >= 0.25:
             operation(cursor, rows, self, ids)
             return
@@ -148,10 +178,13 @@ class Client:
 
 
 def main():
-    number, seed, seconds, path, levels, *faults = sys.argv[1:]
+    number, seed, seconds, path, levels, kind, *faults = sys.argv[1:]
     psycopg2.extensions.register_type(psycopg2.extensions.new_type((2950,), 'UUID', lambda value, _: value))
+    # As JSON has it.
+    psycopg2.extensions.register_type(psycopg2.extensions.new_type(
+        (1184,), 'TIMESTAMPTZ', lambda value, _: value and value.replace(' ', 'T').replace('+00', '+00:00')))
     with open(path, 'w', encoding='utf-8') as log:
-        Client(number, seed, log, levels.split(','), bool(faults)).run(float(seconds))
+        Client(number, seed, log, levels.split(','), kind, bool(faults)).run(float(seconds))
 
 
 if __name__ == '__main__':

@@ -39,6 +39,10 @@ class Run:
                     if row['status'] == 'stale' and isinstance(row['actual'], int):
                         yield refusal, row
 
+    def answers(self):
+        """What functions said of rows."""
+        return (answer for transaction in self.transactions for answer in transaction['answers'] if answer['rows'])
+
 
 def token_is_lost(run):
     tokens = run.longest()['tokens']
@@ -113,12 +117,27 @@ def stale_rows_are_left_out(run):
             refusal['count'] -= 1
 
 
+def function_has_done_half(run):
+    """A row is as it was, and there was no error."""
+    next(answer for answer in run.answers() if answer['on_conflict'] == 'error')['rows'][0][1] = 'stale'
+
+
+def function_has_lost_a_row(run):
+    del next(run.answers())['rows'][0]
+
+
+def checked_row_had_another_version(run):
+    next(answer for answer in run.answers() if answer['done'] == 'checked')['rows'][0][2] += 1
+
+
 def row_that_is_there_is_missing(run):
     """What was found and written is said not to have been."""
+    moved = {write['incarnation'] for t in run.transactions for write in t['writes'] if 'old_id' in write}
     transaction, writes = next((t, w) for t, w in run.writes('committed') if t['level'] == 'read committed' and w[0]['read'] and any(
-        row['incarnation'] == w[0]['incarnation'] and not row['gone'] for row in run.rows)
+        row['incarnation'] == w[0]['incarnation'] and not row['gone'] for row in run.rows) and w[0]['incarnation'] not in moved
         and any(o['end'] < t['start'] and any(row[1] == w[0]['incarnation'] for row in (o['read'] or {'rows': ()})['rows']) for o in run.transactions))
-    transaction['absent'].append({'by': 'forger', 'id': writes[0]['id'], 'incarnation': None, 'version': None, 'own_deleted': False,
+    transaction['absent'].append({'by': 'forger', 'id': writes[0]['id'], 'incarnation': None, 'version': None, 'own': False,
+                                  'own_deleted': False,
                                   'from': transaction['start'], 'to': transaction['end']})
 
 
@@ -133,7 +152,8 @@ def nothing_has_happened(run):
 FORGERIES = (token_is_lost, token_is_there_twice, tokens_have_changed_places, token_is_nobodys, row_has_vanished, row_is_there_twice,
              version_went_back, rolled_back_was_acknowledged, acknowledged_was_rolled_back, half_is_there, writer_had_read_another_version,
              reader_saw_another_version, stale_row_had_another_version, stale_row_was_stated_otherwise, stale_row_is_counted_only,
-             stale_rows_are_left_out, row_that_is_there_is_missing, error_is_unheard_of, nothing_has_happened)
+             stale_rows_are_left_out, function_has_done_half, function_has_lost_a_row, checked_row_had_another_version,
+             row_that_is_there_is_missing, error_is_unheard_of, nothing_has_happened)
 
 
 def main():
