@@ -35,6 +35,9 @@ class Checker:
                 self.problem(f"client {transaction['client']} got SQLSTATE {error}: {transaction['message']}")
         if 'broken_check' in transaction:
             self.problem(f"rows changed under occ.check(): {transaction['broken_check']}")
+        if 'unproven' in transaction:
+            self.problem(f"client {transaction['client']} has written without a version: {transaction['unproven']}")
+        self.seen['forbidden writes'] += transaction.get('forbidden', 0)
         if 'broken_merge' in transaction:
             self.problem(f"MERGE has written another number of rows than are found: {transaction['broken_merge']}")
         if transaction['outcome'] == 'committed':

@@ -3,6 +3,7 @@ import json
 import time
 import uuid
 
+import psycopg2
 from versions import canonical, is_counter
 
 
@@ -165,10 +166,11 @@ def save_at_cursor(cursor, rows, client, ids):
 
 
 def save_with_etag(cursor, rows, client, ids):
-    """Compare in WHERE, as a web server does for If-Match, and state no version."""
+    """Compare in WHERE, as a web server does for If-Match, and state no version unless one must."""
     for id, _, version, tokens in rows.states(ids[:1], client):
-        cursor.execute("""UPDATE item AS i SET tokens = %s WHERE id = %s AND occ.etag_matches(occ.etag(i), %s)
-                          RETURNING incarnation, version""", [tokens, id, f'"0", "{version}"'])
+        cursor.execute(f"""UPDATE item AS i SET tokens = %s {', version = i.version' if client.strict else ''}
+                           WHERE id = %s AND occ.etag_matches(occ.etag(i), %s)
+                           RETURNING incarnation, version""", [tokens, id, f'"0", "{version}"'])
         found = cursor.fetchall()
         for incarnation, new in found:
             rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
@@ -177,10 +179,10 @@ def save_with_etag(cursor, rows, client, ids):
 
 
 def save_as_orms_do(cursor, rows, client, ids):
-    """Compare in WHERE, and write the next version."""
+    """Compare in WHERE, and write the next version, unless that must be the one that was read."""
     for id, _, version, tokens in rows.states(ids[:1], client):
         cursor.execute('UPDATE item SET tokens = %s, version = %s WHERE id = %s AND version = %s RETURNING incarnation, version',
-                       [tokens, client.versions.next(version), id, version])
+                       [tokens, version if client.strict else client.versions.next(version), id, version])
         found = cursor.fetchall()
         for incarnation, new in found:
             rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
@@ -329,11 +331,12 @@ def move(cursor, rows, client, ids):
 
 
 def append(cursor, rows, client, ids):
-    """State no version: nothing is lost, since the statement reads what it writes."""
+    """State no version, or whichever there is: nothing is lost, since the statement reads what it writes."""
     rows.states([], client)
     token = client.token()
     if client.versions.type == 'int':
-        cursor.execute('UPDATE item SET tokens = tokens || %s::text WHERE id = %s RETURNING incarnation, version, tokens, NULL', [token, ids[0]])
+        cursor.execute(f"""UPDATE item SET tokens = tokens || %s::text {', version = version' if client.strict else ''}
+                           WHERE id = %s RETURNING incarnation, version, tokens, NULL""", [token, ids[0]])
     else:
         # Only a number tells which one was before it.
         cursor.execute("""UPDATE item AS i SET tokens = i.tokens || %s::text FROM (SELECT id, version FROM item WHERE id = %s FOR UPDATE) AS s
@@ -418,7 +421,48 @@ def check(cursor, rows, client, ids):
         rows.entry['broken_check'] = locked
 
 
+def save_next(cursor, rows, client, ids):
+    """State the version after that which the row has, where that is a conflict: nobody can have read it."""
+    rows.states([], client)
+    cursor.execute('SELECT incarnation, version, tokens FROM item WHERE id = %s FOR UPDATE', [ids[0]])
+    for incarnation, version, tokens in cursor.fetchall():
+        stated = client.versions.next(version)
+        rows.stated[ids[0]] = incarnation, stated
+        tokens.append(client.token())
+        cursor.execute('UPDATE item SET tokens = %s, version = %s WHERE id = %s RETURNING version', [tokens, stated, ids[0]])
+        for new, in cursor.fetchall():
+            rows.wrote(ids[0], incarnation, new, tokens, tokens[-1], stated)
+
+
+FORBIDDEN = (
+    'UPDATE item SET note = NULL WHERE id = %(id)s',
+    'UPDATE item SET id = id + 100 WHERE id = %(id)s',
+    'WITH u AS (UPDATE item SET note = NULL WHERE id = %(id)s RETURNING id) SELECT id FROM u',
+    'DELETE FROM item WHERE id = %(id)s',
+    'WITH d AS (DELETE FROM item WHERE id = %(id)s RETURNING id) SELECT id FROM d',
+)
+
+
+def write_unproven(cursor, rows, client, ids):
+    """Writes that tell nothing of what was read, where they are refused."""
+    rows.states([], client)
+    statement = client.random.choice(FORBIDDEN)
+    cursor.execute('SAVEPOINT forbidden')
+    try:
+        cursor.execute(statement, {'id': ids[0]})
+        if cursor.rowcount > 0:
+            rows.entry['unproven'] = statement
+    except psycopg2.Error as error:
+        if error.pgcode != 'PT428':
+            raise
+        rows.entry['forbidden'] = rows.entry.get('forbidden', 0) + 1
+    cursor.execute('ROLLBACK TO forbidden; RELEASE forbidden')
+
+
 MAKE_AGAIN = (move, delete_set, delete_as_orms_do, make_again)
 OPERATIONS = (save, save, save, save, save_nothing, save_or_tell, save_locked, save_at_cursor, save_with_etag,
               save_as_orms_do, save_several, save_several, update_set, update_set, update_safely, update_several_safely,
               touch_set, upsert, merge, move, append, retry, delete_set, delete_as_orms_do, make_again, make_again, make_again, check)
+
+# A preset that is strict refuses some, and there is more to refuse.
+STRICT_OPERATIONS = (*(o for o in OPERATIONS if o is not delete_as_orms_do), save_next, write_unproven)

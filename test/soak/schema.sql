@@ -29,5 +29,5 @@ EXCEPTION WHEN SQLSTATE 'PT409' THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
 END $$;
 
-SELECT occ.enable('item');
+SELECT occ.enable('item', preset => :'preset');
 INSERT INTO item (id, version) SELECT id, :first_version FROM generate_series(1, 8) AS id;
