@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """One of the soak's clients: reads rows, and writes them back by every means there is, now and then on what it read long ago.
 
-    client.py NUMBER SEED SECONDS LOG LEVELS VERSIONS PRESET [faults]
+    client.py NUMBER SEED SECONDS LOG LEVELS VERSIONS PRESET KEY [faults]
 
 Knows nothing of right and wrong: the log says what it read, wrote and was told, one transaction a line, for check.py.
 Times are CLOCK_MONOTONIC's, which all processes of a machine share.
@@ -12,7 +12,7 @@ import sys
 import time
 
 import psycopg2
-from operations import MAKE_AGAIN, OPERATIONS, STRICT_OPERATIONS, Rows, call_retry
+from operations import MAKE_AGAIN, OPERATIONS, STRICT_OPERATIONS, ZONE, Rows, call_retry
 from versions import KINDS
 
 # One more than there are rows at the beginning, so that one can move.
@@ -28,11 +28,12 @@ def is_lost(error):
 
 
 class Client:
-    def __init__(self, number, seed, log, levels, kind, strict, faults):
+    def __init__(self, number, seed, log, levels, kind, preset, key, faults):
         self.random = random.Random(f'{seed}/{number}')
         self.number, self.log, self.levels, self.faults = number, log, levels, faults
-        self.versions = KINDS[kind]()
-        self.strict = strict
+        self.versions = KINDS[kind]
+        self.strict = strict = preset == 'strict'
+        self.has_zone = 'zone' in key
         self.operations = [o for o in (STRICT_OPERATIONS if strict else OPERATIONS) if self.versions.can_be_made_again or o not in MAKE_AGAIN]
         self.ids = IDS
         self.tokens = 0
@@ -45,6 +46,10 @@ class Client:
 
     def fresh_version(self):
         return self.versions.fresh(self.random)
+
+    def key(self, id):
+        """As JSON has it."""
+        return {**ZONE, 'id': id} if self.has_zone else {'id': id}
 
     def connect(self):
         until = time.monotonic() + PATIENCE
@@ -179,13 +184,13 @@ class Client:
 
 
 def main():
-    number, seed, seconds, path, levels, kind, preset, *faults = sys.argv[1:]
+    number, seed, seconds, path, levels, kind, preset, key, *faults = sys.argv[1:]
     psycopg2.extensions.register_type(psycopg2.extensions.new_type((2950,), 'UUID', lambda value, _: value))
     # As JSON has it.
     psycopg2.extensions.register_type(psycopg2.extensions.new_type(
-        (1184,), 'TIMESTAMPTZ', lambda value, _: value and value.replace(' ', 'T').replace('+00', '+00:00')))
+        (1114, 1184), 'TIME', lambda value, _: value and value.replace(' ', 'T').replace('+00', '+00:00')))
     with open(path, 'w', encoding='utf-8') as log:
-        Client(number, seed, log, levels.split(','), kind, preset == 'strict', bool(faults)).run(float(seconds))
+        Client(number, seed, log, levels.split(','), kind, preset, key, bool(faults)).run(float(seconds))
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from math import inf
 
-from versions import canonical, is_counter, WRAPS_AFTER
+from versions import canonical, is_counter, last_number
 
 
 class Incarnation:
@@ -32,10 +32,13 @@ class Incarnation:
             return self.places.get(version)
         if not is_counter(version):
             return None
-        return version if version >= self.first_version else version + WRAPS_AFTER
+        if version >= self.first_version:
+            return version
+        return version + self.last_number if self.last_number else None
 
     def settle(self):
         """All is known now: answer questions about times."""
+        self.last_number = last_number(self.first_version)
         if not is_counter(self.first_version):
             self.follow_writes()
         self.start = self.place(self.first_version)

@@ -4,7 +4,11 @@ import time
 import uuid
 
 import psycopg2
-from versions import canonical, is_counter
+from versions import Counters, canonical, is_counter
+
+
+# What else a key of two columns has.
+ZONE = {'zone': 7}
 
 
 class Rows:
@@ -72,7 +76,11 @@ class Rows:
 
     def refused_with(self, detail):
         detail = json.loads(detail)
-        self.told([{**row, 'id': row['key']['id']} for row in detail['rows']], detail['ids'], detail['conflicts'])
+        # Whatever else is in a key is constant.
+        keys = [list(row['key'].values()) for row in detail['rows']]
+        ids = [id[-1] if id in keys and id[:-1] == list(ZONE.values()) else id for id in detail['ids']]
+        self.told([{**row, 'id': row['key']['id'], 'expected': canonical(row['expected']), 'actual': canonical(row['actual'])}
+                   for row in detail['rows']], ids, detail['conflicts'])
 
     def answered(self, states, rows, done, on_conflict='error'):
         """What a function says of the rows that it was given: (id, status, version) of each.  Yields those that are done, with their states."""
@@ -105,14 +113,14 @@ SAVES = (
     """WITH saved AS (UPDATE item SET tokens = %(tokens)s, version = %(version)s WHERE id = %(id)s RETURNING incarnation, version)
        SELECT incarnation, version FROM saved""",
     # From a plan that the session keeps.
-    'SELECT incarnation, version FROM save_item(%(id)s, %(tokens)s, %(version)s)',
+    'SELECT incarnation, version FROM save_item(%(id)s, %(tokens)s, %(version)s::KIND)',
 )
 
 
 def save(cursor, rows, client, ids):
     """State the version that was read."""
     for id, _, version, tokens in rows.states(ids[:1], client):
-        cursor.execute(client.random.choice(SAVES[:1] * 4 + SAVES), {'id': id, 'tokens': tokens, 'version': version})
+        cursor.execute(client.random.choice(SAVES[:1] * 4 + SAVES).replace('KIND', client.versions.type), {'id': id, 'tokens': tokens, 'version': version})
         found = cursor.fetchall()
         for incarnation, new in found:
             rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
@@ -134,7 +142,7 @@ def save_nothing(cursor, rows, client, ids):
 def save_or_tell(cursor, rows, client, ids):
     """In PL/pgSQL, whose exception handler sees the conflict."""
     for id, _, version, tokens in rows.states(ids[:1], client):
-        cursor.execute('SELECT incarnation, version, detail FROM save_item_or_tell(%s, %s, %s)', [id, tokens, version])
+        cursor.execute(f'SELECT incarnation, version, detail FROM save_item_or_tell(%s, %s, %s::{client.versions.type})', [id, tokens, version])
         (incarnation, new, detail), = cursor.fetchall()
         if detail is not None:
             rows.refused_with(detail)
@@ -214,7 +222,7 @@ def update_set(cursor, rows, client, ids):
     """occ.update(), all or nothing or what can be written, now and then with other columns for some of the rows."""
     states = rows.states_to_function(in_any_order(client, ids), client)
     on_conflict = client.random.choice(('error', 'error', 'skip'))
-    elements = [{'id': id, 'version': version, 'tokens': tokens} for id, _, version, tokens in states]
+    elements = [{**client.key(id), 'version': version, 'tokens': tokens} for id, _, version, tokens in states]
     if client.random.random() < 0.3:
         for element in elements[client.random.randrange(2)::2]:
             element['note'] = element['tokens'][-1]
@@ -233,7 +241,7 @@ def update_safely(cursor, rows, client, ids):
             # Errors have arrays as text.
             rows.stated[id] = incarnation, {**read, 'tokens': '{' + ','.join(tokens[:-1]) + '}'}
         cursor.execute("SELECT (key ->> 'id')::int, status, version FROM occ.update_safely('item', %s, %s, %s)",
-                       [json.dumps({'id': id, 'version': version, **read}), json.dumps({'tokens': tokens}), list(read) if by_value else None])
+                       [json.dumps({**client.key(id), 'version': version, **read}), json.dumps({'tokens': tokens}), list(read) if by_value else None])
         for new, *_ in rows.answered([(id, incarnation, version, tokens)], cursor.fetchall(), 'updated'):
             rows.wrote(id, incarnation, new, tokens, tokens[-1], None if by_value else version)
 
@@ -243,7 +251,7 @@ def update_several_safely(cursor, rows, client, ids):
     states = rows.states_to_function(in_any_order(client, ids), client)
     on_conflict = client.random.choice(('error', 'skip'))
     cursor.execute("SELECT (key ->> 'id')::int, status, version FROM occ.update_safely('item', %s, %s, on_conflict => %s)",
-                   [json.dumps([{'id': id, 'version': version} for id, _, version, _ in states]), json.dumps({'note': client.token()}), on_conflict])
+                   [json.dumps([{**client.key(id), 'version': version} for id, _, version, _ in states]), json.dumps({'note': client.token()}), on_conflict])
     for new, id, incarnation, version, tokens in rows.answered(states, cursor.fetchall(), 'updated', on_conflict):
         rows.wrote(id, incarnation, new, tokens[:-1], None, version)
 
@@ -253,7 +261,7 @@ def touch_set(cursor, rows, client, ids):
     states = rows.states_to_function(in_any_order(client, ids), client)
     on_conflict = client.random.choice(('error', 'error', 'skip'))
     cursor.execute("SELECT (key ->> 'id')::int, status, version FROM occ.touch('item', %s, %s)",
-                   [json.dumps([{'id': id, 'version': version} for id, _, version, _ in states]), on_conflict])
+                   [json.dumps([{**client.key(id), 'version': version} for id, _, version, _ in states]), on_conflict])
     for new, id, incarnation, version, tokens in rows.answered(states, cursor.fetchall(), 'updated', on_conflict):
         rows.wrote(id, incarnation, new, tokens[:-1], None, version)
 
@@ -334,7 +342,7 @@ def append(cursor, rows, client, ids):
     """State no version, or whichever there is: nothing is lost, since the statement reads what it writes."""
     rows.states([], client)
     token = client.token()
-    if client.versions.type == 'int':
+    if isinstance(client.versions, Counters):
         cursor.execute(f"""UPDATE item SET tokens = tokens || %s::text {', version = version' if client.strict else ''}
                            WHERE id = %s RETURNING incarnation, version, tokens, NULL""", [token, ids[0]])
     else:
@@ -380,7 +388,7 @@ def delete_set(cursor, rows, client, ids):
                    [[state[0] for state in states], [state[2] for state in states]])
     left = {incarnation for incarnation, in cursor.fetchall()}
     cursor.execute("SELECT (key ->> 'id')::int, status, version FROM occ.delete('item', %s, %s)",
-                   [json.dumps([{'id': id, 'version': version} for id, _, version, _ in states]), on_conflict])
+                   [json.dumps([{**client.key(id), 'version': version} for id, _, version, _ in states]), on_conflict])
     for _, id, incarnation, version, _ in rows.answered(states, cursor.fetchall(), 'deleted', on_conflict):
         rows.deleted(id, incarnation, version)
         left.discard(incarnation)
@@ -411,7 +419,7 @@ def check(cursor, rows, client, ids):
     """What occ.check() has locked is still there when another row has been written."""
     states = rows.states_to_function(in_any_order(client, ids[1:]), client)
     cursor.execute("SELECT (key ->> 'id')::int, status, version FROM occ.check('item', %s, %s)",
-                   [json.dumps([{'id': id, 'version': version} for id, _, version, _ in states]),
+                   [json.dumps([{**client.key(id), 'version': version} for id, _, version, _ in states]),
                     client.random.choice(('update', 'no key update', 'share'))])
     answer = cursor.fetchall()
     locked = [(id, version) for version, id, *_ in rows.answered(states, answer, 'checked')]

@@ -1,13 +1,18 @@
 -- What the soak's clients write.  Each write leaves a token, and who deletes a row puts it into "gone" first, so that nothing
 -- that was ever acknowledged can vanish without a trace.  No trigger does that: batches take another way where there is one.
 CREATE TABLE item (
-    id int PRIMARY KEY,
+    zone int NOT NULL DEFAULT 7,
+    id int NOT NULL,
     incarnation uuid NOT NULL DEFAULT gen_random_uuid(),
     tokens text[] NOT NULL DEFAULT '{}',
     version :version_type NOT NULL,
-    note text
+    note text,
+    PRIMARY KEY (:key)
 ) :partitioning;
-CREATE TABLE gone (id int, incarnation uuid PRIMARY KEY, tokens text[], version :version_type, note text);
+\if :has_zone
+CREATE UNIQUE INDEX ON item (id);
+\endif
+CREATE TABLE gone (zone int, id int, incarnation uuid PRIMARY KEY, tokens text[], version :version_type, note text);
 
 \if :partitioned
 CREATE TABLE item_0 PARTITION OF item FOR VALUES WITH (MODULUS 3, REMAINDER 0);
