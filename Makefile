@@ -181,7 +181,7 @@ soak-quick: ## A minute of it
 	$(RUN) test/bootstrap pgbouncer python3-psycopg2 >/dev/null
 	$(RUN) SOAK_SECONDS=60 test/server test/soak/run
 
-soak-planted: ## The same on builds with bugs planted in them, which it must find (five minutes)
+soak-planted: ## The same on builds with bugs planted in them, which it must find (half an hour; SOAK=name for one)
 	$(RUN) test/soak/planted $(SOAK)
 
 bench: ## What keeping versions costs, beside other ways: tables, and docs/performance.svg (under ten minutes)
