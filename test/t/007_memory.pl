@@ -1,5 +1,5 @@
 # A million stale rows in one statement: the error counts them all, lists the first 1000, and takes no memory for the
-# rest.  Many conflicts that one transaction catches leave nothing behind.
+# rest.  Many conflicts that one transaction catches leave nothing behind, and neither do a million updates of one session.
 
 use strict;
 use warnings FATAL => 'all';
@@ -103,6 +103,44 @@ cmp_ok($session->query(q{SELECT count(*) FROM occ.conflicts(current_setting('tes
     END $$;});
 is($stderr, '', '10000 conflicts caught by one transaction');
 cmp_ok($growth, '<', $bound, '... within bounds') or diag "$growth kB";
+
+# A session of a pool lives for days.  Plans, guards and conflicts of its statements are gone when these end.
+$node->safe_psql(
+    'postgres', q{
+    CREATE TABLE small (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, version bigint NOT NULL DEFAULT 1) WITH (fillfactor = 50);
+    INSERT INTO small SELECT generate_series(1, 1000);
+    SELECT occ.enable('small');
+    CREATE PROCEDURE work(updates int) LANGUAGE plpgsql AS $$
+    DECLARE
+        read bigint;
+        key int;
+    BEGIN
+        FOR i IN 1 .. updates LOOP
+            key := 1 + i % 1000;
+            SELECT version INTO read FROM small WHERE id = key;
+            IF i % 20 = 0 THEN
+                PERFORM occ.update('small', jsonb_build_array(jsonb_build_object('id', key, 'n', i, 'version', read)));
+            ELSE
+                UPDATE small SET n = i, version = read WHERE id = key;
+            END IF;
+            IF i % 100 = 0 THEN
+                BEGIN
+                    UPDATE small SET n = -1, version = read WHERE id = key;
+                    RAISE 'not refused';
+                EXCEPTION WHEN SQLSTATE 'PT409' THEN
+                    NULL;
+                END;
+                COMMIT;
+            END IF;
+        END LOOP;
+    END $$;
+});
+($stderr) = growth('CALL work(20000)');
+is($stderr, '', 'a session gets to work');
+($stderr, $growth) = growth('CALL work(1000000)');
+is($stderr, '', '... does a million updates, refused ones among them');
+cmp_ok($growth, '<', 4 * 1024, '... and is no larger') or diag "$growth kB";
+is($session->query('SELECT sum(version - 1) FROM small'), 1020000, '... each of which has moved a version');
 
 $session->quit;
 $node->stop;
