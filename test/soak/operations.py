@@ -166,9 +166,10 @@ def save_at_cursor(cursor, rows, client, ids):
         found = cursor.fetchall()
         if found:
             cursor.execute('UPDATE item SET tokens = %s, version = %s WHERE CURRENT OF here RETURNING incarnation, version', [tokens, version])
-            (incarnation, new), = cursor.fetchall()
+            found = cursor.fetchall()
+        for incarnation, new in found:
             rows.wrote(id, incarnation, new, tokens, tokens[-1], version)
-        else:
+        if not found:
             rows.absent(id)
         cursor.execute('CLOSE here')
 
