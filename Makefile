@@ -137,7 +137,7 @@ isolation: ## Several sessions: test/isolation/ (ISOLATION=name for one)
 
 tap: ## Whole servers: test/t/ (PROVE_TESTS=test/t/name.pl for one)
 	$(RUN) test/bootstrap libipc-run-perl pgbouncer >/dev/null
-	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS=--verbose
+	$(RUN) test/server make -s prove_installcheck PROVE_FLAGS="--verbose --jobs 3"
 
 examples: ## The six systems that were locked by hand: examples/ (EXAMPLES=1_update_safely for one)
 	$(RUN) test/bootstrap python3-django python3-psycopg2 >/dev/null
