@@ -8,7 +8,7 @@ HERE := $(filter-out ./,$(dir $(firstword $(MAKEFILE_LIST))))
 
 EXTENSION = occ_lock
 MODULE_big = occ_lock
-DATA = occ_lock--1.0.sql occ_lock--1.0--1.1.sql occ_lock--1.1.sql
+DATA = occ_lock--1.0.sql occ_lock--1.0--1.1.sql occ_lock--1.1.sql occ_lock--1.1--1.2.sql occ_lock--1.2.sql
 OBJS = $(patsubst $(HERE)%.cpp,%.o,$(sort $(wildcard $(HERE)src/*.cpp)))
 
 REGRESS = \
