@@ -100,13 +100,13 @@ template <>
 inline constexpr std::array<std::string_view, 2> names_of<OnConflict> = {"error", "skip"};
 
 /* How verified rows are written. */
-enum class Write : std::uint8_t { update, touch, remove };
+enum class Operation : std::uint8_t { update, touch, remove };
 
 /* The status of a row that was written. */
 constexpr RowStatus
-done_by(Write write)
+done_by(Operation operation)
 {
-    return write == Write::remove ? RowStatus::deleted : RowStatus::updated;
+    return operation == Operation::remove ? RowStatus::deleted : RowStatus::updated;
 }
 
 /*
@@ -176,7 +176,7 @@ void refuse_conflicts(Batch *batch, OnConflict on_conflict, bool writes);
  * Returns false if row-level security has kept some from being deleted, which
  * are missing then.
  */
-bool write_rows(Batch *batch, Write write);
+bool write_rows(Batch *batch, Operation operation);
 
 /*
  * The second and the third step in one, where that comes to the same and costs
@@ -184,7 +184,7 @@ bool write_rows(Batch *batch, Write write);
  * the order of their keys.  Returns false, and has done nothing, if they are to
  * be taken one by one.  Reports rows in conflict.
  */
-bool write_at_once(Batch *batch, OnConflict on_conflict, Write write);
+bool write_at_once(Batch *batch, OnConflict on_conflict, Operation operation);
 
 /* May something write to a row once more after it was returned, and does its version count? */
 bool may_be_written_again(const Target &target);
@@ -193,7 +193,7 @@ bool may_be_written_again(const Target &target);
  * Read the versions of written rows again where triggers may have moved them,
  * and those of rows that a trigger has kept from being written.
  */
-void read_versions(Batch *batch, Write write);
+void read_versions(Batch *batch, Operation operation);
 
 /* Take the version that a query returns as its second column. */
 void take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot);

@@ -14,15 +14,15 @@
 namespace occ {
 
 /* The version that the row is written with. */
-enum class Write : std::uint8_t {
+enum class WrittenVersion : std::uint8_t {
     stored,
     stated,
     next,
-    nothing, /* the row is stale */
+    none, /* the row is stale */
 };
 
 struct Decision {
-    Write write;
+    WrittenVersion written;
     bool unproven;  /* nothing says what was read, and the owner wants to know, or refuses it */
     bool ignorable; /* if nothing but ignored columns changed, the stored version stays */
 };
@@ -44,28 +44,28 @@ decide(const T &type, const Policy &policy, const Claim &claim,
 
     if (!claim.stated) {
         if (policy.unstated == Unstated::keep)
-            return {Write::stored, false, false};
-        return {Write::next, unproven, true};
+            return {WrittenVersion::stored, false, false};
+        return {WrittenVersion::next, unproven, true};
     }
     /* It states what it has read under a lock, even where nobody could state that. */
     if (claim.checked && claim.echo)
-        return {Write::next, false, has_stored};
+        return {WrittenVersion::next, false, has_stored};
 
     switch (judge(type, policy.token, policy.echo, stored, stated)) {
     case Verdict::bump:
-        return {Write::next, false, has_stored || !stated.has};
+        return {WrittenVersion::next, false, has_stored || !stated.has};
     case Verdict::keep_stored:
-        return {Write::stored, false, false};
+        return {WrittenVersion::stored, false, false};
     case Verdict::keep_stated:
-        return {Write::stated, false, false};
+        return {WrittenVersion::stated, false, false};
     case Verdict::unstated:
         if (has_stored && type.standing(stated.value, stored.value) == Standing::old_stamp)
-            return {Write::next, unproven, false};
-        return {Write::stated, unproven, false};
+            return {WrittenVersion::next, unproven, false};
+        return {WrittenVersion::stated, unproven, false};
     case Verdict::stale:
         break;
     }
-    return {Write::nothing, false, false};
+    return {WrittenVersion::none, false, false};
 }
 
 /* Was the next version stated where only the one that was read may be?  For the hint. */

@@ -26,7 +26,7 @@ occ_delete(PG_FUNCTION_ARGS)
     read_rows(batch, expected);
     lock_rows(batch, RowLock::update);
     refuse_conflicts(batch, on_conflict, true);
-    if (!write_rows(batch, Write::remove))
+    if (!write_rows(batch, Operation::remove))
         refuse_conflicts(batch, on_conflict, true);
     return return_rows(fcinfo, batch);
 }

@@ -118,17 +118,17 @@ settle(const Row &row, const T &type)
     if (decision.unproven && !ignored)
         note_unproven_update(row.trigger, guard.version, guard.policy);
 
-    switch (decision.write) {
-    case Write::next:
+    switch (decision.written) {
+    case WrittenVersion::next:
         if (!(decision.ignorable && ignored))
             return bumped(row, type, stored);
         [[fallthrough]];
-    case Write::stored:
+    case WrittenVersion::stored:
         /* The echo may have been truncated: time_precision. */
         return changed ? with_version(row, row.stored, row.stored_null) : as_stated;
-    case Write::stated:
+    case WrittenVersion::stated:
         return as_stated;
-    case Write::nothing:
+    case WrittenVersion::none:
         break;
     }
     record_stale({.trigger = row.trigger,

@@ -50,7 +50,7 @@ report_rechecked(const InlinedUpdate &update, const Versions &row, const T &type
         raise_null_version(trigger, version);
     if (decision.unproven)
         note_unproven_update(trigger, version, update.policy);
-    if (decision.write == Write::nothing)
+    if (decision.written == WrittenVersion::none)
         record_stale({.trigger = trigger,
                       .version = &version,
                       .policy = &update.policy,
@@ -77,7 +77,7 @@ settle(const InlinedCall &call, Versions *row, const T &type)
     const Decision decision =
         decide(type, update->policy, {row->named, echo, update->checked}, stored, stated);
 
-    if (decision.write == Write::nothing || decision.unproven ||
+    if (decision.written == WrittenVersion::none || decision.unproven ||
         (row->named && row->stated_null && update->version.not_null &&
          !(update->checked && echo))) {
         if (!call.rechecks) {
@@ -86,17 +86,17 @@ settle(const InlinedCall &call, Versions *row, const T &type)
         }
         report_rechecked(*update, *row, type, decision);
     }
-    switch (decision.write) {
-    case Write::next:
+    switch (decision.written) {
+    case WrittenVersion::next:
         row->stated = Codec<T>::encode(next_version(type, stored, fresh_for(update->version.kind)));
         row->stated_null = false;
         return;
-    case Write::stored:
+    case WrittenVersion::stored:
         row->stated = row->stored;
         row->stated_null = row->stored_null;
         return;
-    case Write::stated:
-    case Write::nothing:
+    case WrittenVersion::stated:
+    case WrittenVersion::none:
         return;
     }
 }

@@ -88,9 +88,9 @@ take_version(const Batch &batch, BatchRow *row, TupleTableSlot *slot)
 }
 
 void
-read_versions(Batch *batch, Write write)
+read_versions(Batch *batch, Operation operation)
 {
-    const RowStatus done = done_by(write);
+    const RowStatus done = done_by(operation);
     RowsRelation rows(*batch, 0);
     Rereading rereading = {batch, nullptr};
     RowReceiver receiver;

@@ -15,12 +15,12 @@ namespace {
 
 /* The steps after reading. */
 Datum
-update_rows(FunctionCallInfo fcinfo, Batch *batch, OnConflict on_conflict, Write write)
+update_rows(FunctionCallInfo fcinfo, Batch *batch, OnConflict on_conflict, Operation operation)
 {
-    if (!write_at_once(batch, on_conflict, write)) {
+    if (!write_at_once(batch, on_conflict, operation)) {
         lock_rows(batch, lock_for_update(*batch));
         refuse_conflicts(batch, on_conflict, true);
-        write_rows(batch, write);
+        write_rows(batch, operation);
     }
     return return_rows(fcinfo, batch);
 }
@@ -49,7 +49,7 @@ occ_update(PG_FUNCTION_ARGS)
 
     batch->takes_values = true;
     read_rows(batch, rows);
-    return update_rows(fcinfo, batch, on_conflict, Write::update);
+    return update_rows(fcinfo, batch, on_conflict, Operation::update);
 }
 
 /*
@@ -74,7 +74,7 @@ occ_update_safely(PG_FUNCTION_ARGS)
 
     read_changes(batch, changes);
     read_rows(batch, snapshot);
-    return update_rows(fcinfo, batch, on_conflict, Write::update);
+    return update_rows(fcinfo, batch, on_conflict, Operation::update);
 }
 
 /*
@@ -93,5 +93,5 @@ occ_touch(PG_FUNCTION_ARGS)
     Batch *batch = begin_batch(fcinfo, "expected", RowExclusiveLock, nullptr);
 
     read_rows(batch, expected);
-    return update_rows(fcinfo, batch, on_conflict, Write::touch);
+    return update_rows(fcinfo, batch, on_conflict, Operation::touch);
 }

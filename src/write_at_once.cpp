@@ -50,7 +50,7 @@ can_write_at_once(const Batch &batch, OnConflict on_conflict)
 }  // namespace
 
 bool
-write_at_once(Batch *batch, OnConflict on_conflict, Write write)
+write_at_once(Batch *batch, OnConflict on_conflict, Operation operation)
 {
     if (!can_write_at_once(*batch, on_conflict))
         return false;
@@ -64,7 +64,7 @@ write_at_once(Batch *batch, OnConflict on_conflict, Write write)
         *shape->rows_end = row;
         shape->rows_end = &row->next_of_shape;
     }
-    const bool done = write_statement(batch, *shape, write, Find::by_version, true);
+    const bool done = write_statement(batch, *shape, operation, Find::by_version, true);
     if (!done) {
         shape->rows = nullptr;
         shape->rows_end = &shape->rows;

@@ -34,9 +34,9 @@ first_shape(const Batch &batch)
 
 /* Does a statement of that kind set anything? */
 bool
-sets_something(const Batch &batch, const Shape &shape, Write write)
+sets_something(const Batch &batch, const Shape &shape, Operation operation)
 {
-    bool sets = write == Write::remove || batch.target.guarded;
+    bool sets = operation == Operation::remove || batch.target.guarded;
 
     for (int i = 0; i < shape.given_count; i++)
         sets = sets || shape.given[i].frozen < 0;
@@ -48,23 +48,23 @@ sets_something(const Batch &batch, const Shape &shape, Write write)
  * some: they are not where they were locked, and nobody else can have done it.
  */
 void
-write_shape(Batch *batch, const Shape &shape, Write write)
+write_shape(Batch *batch, const Shape &shape, Operation operation)
 {
-    const bool sets_version = write != Write::remove && batch->target.guarded;
+    const bool sets_version = operation != Operation::remove && batch->target.guarded;
     const bool is_first = &shape == first_shape(*batch);
     bool complete = true;
 
-    if (!sets_something(*batch, shape, write))
+    if (!sets_something(*batch, shape, operation))
         return;
     if (!batch->by_tid) {
-        write_statement(batch, shape, write, Find::by_key, is_first && sets_version);
+        write_statement(batch, shape, operation, Find::by_key, is_first && sets_version);
         return;
     }
-    write_statement(batch, shape, write, Find::by_place, sets_version);
+    write_statement(batch, shape, operation, Find::by_place, sets_version);
     for (const BatchRow *row = shape.rows; row != nullptr; row = row->next_of_shape)
-        complete = complete && row->status == done_by(write);
+        complete = complete && row->status == done_by(operation);
     if (!is_first && !complete)
-        write_statement(batch, shape, write, Find::by_move, false);
+        write_statement(batch, shape, operation, Find::by_move, false);
 }
 
 /*
@@ -92,19 +92,19 @@ find_undeletable(Batch *batch)
 }  // namespace
 
 bool
-write_rows(Batch *batch, Write write)
+write_rows(Batch *batch, Operation operation)
 {
     MemoryContext old = MemoryContextSwitchTo(batch->context);
 
     collect_by_shape(batch);
-    batch->rereads = write != Write::remove && may_be_written_again(batch->target);
+    batch->rereads = operation != Operation::remove && may_be_written_again(batch->target);
     for (const Shape *shape = batch->shapes; shape != nullptr; shape = shape->next) {
         if (shape->rows != nullptr)
-            write_shape(batch, *shape, write);
+            write_shape(batch, *shape, operation);
     }
     if (batch->target.guarded)
-        read_versions(batch, write);
-    const bool complete = write != Write::remove || !find_undeletable(batch);
+        read_versions(batch, operation);
+    const bool complete = operation != Operation::remove || !find_undeletable(batch);
     MemoryContextSwitchTo(old);
     return complete;
 }

@@ -13,7 +13,7 @@ namespace {
 /* One statement that writes rows of one shape. */
 struct Writing {
     Batch *batch;
-    Write write;
+    Operation operation;
     Find find;
     bool sends_version; /* the one that is expected comes with the row */
     RowStatus done;
@@ -137,7 +137,7 @@ occ_take_written_row(void *argument, TupleTableSlot *slot)
     const Value sent = row->version;
     row->status = writing->done;
     row->version.isnull = true;
-    if (writing->write == Write::remove || !batch.target.guarded)
+    if (writing->operation == Operation::remove || !batch.target.guarded)
         return;
     take_version(batch, row, slot);
     if (batch.rereads)
@@ -183,7 +183,7 @@ refuse_unmoved(const Writing &writing)
     bool excused = settings::bypass || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA;
     ListCell *cell;
 
-    if (!excused && writing.write == Write::update && target.has_ignore) {
+    if (!excused && writing.operation == Operation::update && target.has_ignore) {
         excused = true;
         foreach (cell, writing.unmoved)
             excused = excused && (OidIsValid(lfirst_oid(cell)) ? has_guard(target, lfirst_oid(cell))
@@ -270,9 +270,10 @@ add_rows(RowsRelation *rows, const Writing &writing, const Shape &shape, const G
 }  // namespace
 
 bool
-write_statement(Batch *batch, const Shape &shape, Write write, Find find, bool sends_version)
+write_statement(Batch *batch, const Shape &shape, Operation operation, Find find,
+                bool sends_version)
 {
-    Writing writing = {batch, write, find, sends_version, done_by(write), nullptr, NIL};
+    Writing writing = {batch, operation, find, sends_version, done_by(operation), nullptr, NIL};
     auto *columns =
         static_cast<GivenColumn *>(palloc(sizeof(GivenColumn) * (shape.given_count + 1)));
     const int set_count = set_columns(shape, columns);
@@ -294,14 +295,14 @@ write_statement(Batch *batch, const Shape &shape, Write write, Find find, bool s
 
     if (batch->all_given != nullptr && set_count > 0)
         inputs[input_count++] = changes_relation(*batch, shape, set_count);
-    init_receiver(&receiver,
-                  {write == Write::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write,
-                   batch->target.relid(), batch->target.version_column},
+    const auto kind =
+        operation == Operation::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write;
+    init_receiver(&receiver, {kind, batch->target.relid(), batch->target.version_column},
                   occ_take_written_row, &writing, in_order ? occ_refuse_rows_left_out : nullptr);
-    const bool done = run_prepared(
-        write == Write::remove ? delete_query(writing) : update_query(writing, columns, set_count),
-        {inputs, input_count}, parameters, &receiver,
-        in_order ? RowOrder::of_input : RowOrder::any);
+    const char *sql = operation == Operation::remove ? delete_query(writing)
+                                                     : update_query(writing, columns, set_count);
+    const bool done = run_prepared(sql, {inputs, input_count}, parameters, &receiver,
+                                   in_order ? RowOrder::of_input : RowOrder::any);
     if (writing.ambiguous != nullptr)
         raise_ambiguous(*batch, *writing.ambiguous);
     if (writing.unmoved != NIL)

@@ -25,7 +25,8 @@ namespace occ {
  * Errors: 21000 (a key that two rows have), 55000 (a version that has not
  * moved), what the statement raises.
  */
-bool write_statement(Batch *batch, const Shape &shape, Write write, Find find, bool sends_version);
+bool write_statement(Batch *batch, const Shape &shape, Operation operation, Find find,
+                     bool sends_version);
 
 }  // namespace occ
 

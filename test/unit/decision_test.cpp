@@ -26,29 +26,29 @@ TEST(Decision, FollowsThePolicyIfNothingIsStated)
     for (const Unstated choice : {Unstated::bump, Unstated::warn, Unstated::reject}) {
         policy.unstated = choice;
         const Decision decision = decided(policy, unstated, 5, 5);
-        EXPECT_EQ(decision.write, Write::next);
+        EXPECT_EQ(decision.written, WrittenVersion::next);
         EXPECT_EQ(decision.unproven, choice != Unstated::bump);
         EXPECT_TRUE(decision.ignorable);
     }
     policy.unstated = Unstated::keep;
-    EXPECT_EQ(decided(policy, unstated, 5, 5).write, Write::stored);
+    EXPECT_EQ(decided(policy, unstated, 5, 5).written, WrittenVersion::stored);
     EXPECT_FALSE(decided(policy, unstated, 5, 5).unproven);
 }
 
 TEST(Decision, AChangedValueCountsAsStated)
 {
-    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 4).write, Write::nothing);
+    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 4).written, WrittenVersion::none);
     EXPECT_FALSE(decided(policy_of(Preset::strict), stated, 5, 4).unproven);
 }
 
 TEST(Decision, WritesNextStoredOrStated)
 {
-    EXPECT_EQ(decided(policy_of(Preset::shared), echo, 5, 5).write, Write::next);
-    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 6).write, Write::stated);
-    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 7).write, Write::nothing);
-    EXPECT_EQ(decided(policy_of(Preset::orm), echo, 5, 5).write, Write::stored);
-    EXPECT_EQ(decided(policy_of(Preset::orm), stated, 5, 7).write, Write::stated);
-    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 6).write, Write::nothing);
+    EXPECT_EQ(decided(policy_of(Preset::shared), echo, 5, 5).written, WrittenVersion::next);
+    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 6).written, WrittenVersion::stated);
+    EXPECT_EQ(decided(policy_of(Preset::shared), stated, 5, 7).written, WrittenVersion::none);
+    EXPECT_EQ(decided(policy_of(Preset::orm), echo, 5, 5).written, WrittenVersion::stored);
+    EXPECT_EQ(decided(policy_of(Preset::orm), stated, 5, 7).written, WrittenVersion::stated);
+    EXPECT_EQ(decided(policy_of(Preset::strict), stated, 5, 6).written, WrittenVersion::none);
 }
 
 TEST(Decision, AQueryThatHasCheckedItsRowsMayStateWhatItRead)
@@ -56,8 +56,8 @@ TEST(Decision, AQueryThatHasCheckedItsRowsMayStateWhatItRead)
     Policy policy;
     policy.token = Token::next;
 
-    EXPECT_EQ(decided(policy, echo, 5, 5).write, Write::nothing);
-    EXPECT_EQ(decided(policy, checked_echo, 5, 5).write, Write::next);
+    EXPECT_EQ(decided(policy, echo, 5, 5).written, WrittenVersion::none);
+    EXPECT_EQ(decided(policy, checked_echo, 5, 5).written, WrittenVersion::next);
     EXPECT_TRUE(decided(policy, checked_echo, 5, 5).ignorable);
     EXPECT_FALSE(decide(Integer{}, policy, checked_echo, {}, {}).ignorable);
 }
@@ -70,7 +70,7 @@ TEST(Decision, TheFirstVersionOfARowIsNeverIgnored)
     /* An infinity counts as NULL, and what is stated over it repairs it. */
     const Decision repair =
         decide(Timestamps{}, policy, stated, {true, Timestamps::infinity}, {true, 0});
-    EXPECT_EQ(repair.write, Write::next);
+    EXPECT_EQ(repair.written, WrittenVersion::next);
     EXPECT_FALSE(repair.ignorable);
 }
 
@@ -86,11 +86,11 @@ TEST(Decision, AStampProvesNothing)
         policy.unstated = choice;
 
         const Decision later = decide(type, policy, stated, {true, 5000}, {true, 9000});
-        EXPECT_EQ(later.write, Write::stated);
+        EXPECT_EQ(later.written, WrittenVersion::stated);
         EXPECT_EQ(later.unproven, unproven);
 
         const Decision start = decide(type, policy, stated, {true, 5000}, {true, 1000});
-        EXPECT_EQ(start.write, Write::next);
+        EXPECT_EQ(start.written, WrittenVersion::next);
         EXPECT_EQ(start.unproven, unproven);
     }
 }
