@@ -155,6 +155,52 @@ END $$;
 CREATE TRIGGER smuggle AFTER UPDATE OR DELETE ON below FOR EACH ROW EXECUTE FUNCTION smuggle();
 UPDATE mine SET id = 2;
 DELETE FROM mine;
+-- Nor is what a rule makes of one: the foreign key's table, and so its rules, are the attacker's own.
+DROP TRIGGER smuggle ON below;
+CREATE TABLE under (id int REFERENCES mine ON UPDATE CASCADE ON DELETE CASCADE, n int);
+INSERT INTO mine VALUES (7), (8);
+INSERT INTO under VALUES (7), (8);
+CREATE FUNCTION attempt(statement text, rule text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'CREATE RULE attempt AS ON ' || rule;
+    EXECUTE statement;
+    RAISE EXCEPTION 'passed: %', rule;
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT attempt('UPDATE mine SET id = 9 WHERE id = 7', rule) FROM (VALUES
+    ($$UPDATE TO under DO ALSO UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
+    ($$UPDATE TO under DO INSTEAD UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
+    ($$UPDATE TO under WHERE new.id = 9 DO INSTEAD UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
+    ($$UPDATE TO under DO INSTEAD (SELECT 1; UPDATE account SET holder = 'blind' WHERE account.id = 1)$$),
+    ($$UPDATE TO under DO ALSO INSERT INTO account VALUES (1) ON CONFLICT (id) DO UPDATE SET holder = 'blind'$$),
+    ($$UPDATE TO under DO ALSO DELETE FROM account WHERE account.id = 3$$)) AS r (rule);
+SELECT attempt('DELETE FROM mine WHERE id = 8', rule) FROM (VALUES
+    ($$DELETE TO under DO ALSO DELETE FROM account WHERE account.id = 3$$),
+    ($$DELETE TO under DO INSTEAD DELETE FROM account WHERE account.id = 3$$),
+    ($$DELETE TO under WHERE old.id = 8 DO INSTEAD DELETE FROM account WHERE account.id = 3$$),
+    ($$DELETE TO under DO INSTEAD UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
+    ($$DELETE TO under DO ALSO WITH d AS (DELETE FROM account RETURNING id) SELECT count(*) FROM d$$),
+    ($$DELETE TO under DO ALSO WITH d AS (DELETE FROM account RETURNING id) UPDATE account SET holder = 'blind' FROM d$$)) AS r (rule);
+-- A function in SQL that is evaluated row by row runs like a referential action, too.
+CREATE FUNCTION lazily() RETURNS SETOF int LANGUAGE sql AS $$UPDATE account SET holder = 'lazy'; SELECT id FROM account$$;
+SELECT lazily() LIMIT 1;
+CREATE FUNCTION calls() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM lazily() LIMIT 1; RETURN new; END $$;
+CREATE TRIGGER calls BEFORE UPDATE ON under FOR EACH ROW EXECUTE FUNCTION calls();
+UPDATE mine SET id = 9 WHERE id = 7;
+DROP TRIGGER calls ON under;
+-- A rule that does no harm leaves the referential action its right.
+CREATE TABLE kept (id int PRIMARY KEY REFERENCES mine ON UPDATE CASCADE ON DELETE CASCADE);
+SELECT occ.enable('kept', preset => 'strict');
+INSERT INTO kept VALUES (7), (8);
+CREATE TABLE log (id int);
+CREATE RULE logged AS ON UPDATE TO kept DO ALSO INSERT INTO log VALUES (old.id);
+CREATE RULE not_all AS ON DELETE TO kept WHERE old.id = 0 DO INSTEAD NOTHING;
+UPDATE mine SET id = 9 WHERE id = 7;
+DELETE FROM mine WHERE id = 8;
+SELECT kept.*, log.id AS logged FROM kept, log;
+DROP TABLE under, kept, log;
+DROP FUNCTION attempt, lazily, calls;
 -- Nor does the version that a set function has verified stand for other statements.
 CREATE FUNCTION smuggle_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE account SET holder = 'smuggled'; RETURN new; END $$;
 SELECT occ.enable('mine');

@@ -61,11 +61,32 @@ named_table(const TableFindings &table, EState *estate)
     return named;
 }
 
-/* PostgreSQL runs referential actions with EXEC_FLAG_SKIP_TRIGGERS, and nobody else can. */
+/*
+ * Are the AFTER triggers of a query fired by the one that started it?  So it is
+ * with referential actions, with what rules make of them, and with a lazily
+ * evaluated SELECT, which writes nothing.
+ */
+bool
+leaves_triggers_to_another(const QueryDesc *query)
+{
+    return query != nullptr && (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) != 0;
+}
+
+/*
+ * Is a query the statement of a referential action itself?  What rules of the
+ * foreign key's table make of one is not: whoever owns that table has made the
+ * rules.  What a rule adds has the range table of the original before its own
+ * (rewriteRuleAction()), so only the original writes to the first entry, and a
+ * referential action names no table but its foreign key's.
+ */
 bool
 is_referential_action(const QueryDesc *query)
 {
-    return query != nullptr && (query->estate->es_top_eflags & EXEC_FLAG_SKIP_TRIGGERS) != 0;
+    if (!leaves_triggers_to_another(query) || !InNoForceRLSOperation() ||
+        query->plannedstmt->hasModifyingCTE || !IsA(query->plannedstmt->planTree, ModifyTable))
+        return false;
+    return reinterpret_cast<const ModifyTable *>(query->plannedstmt->planTree)->nominalRelation ==
+           1;
 }
 
 bool
@@ -100,9 +121,9 @@ planned_for(Oid reader, const QueryDesc *query)
  * which PostgreSQL applies if the statement itself needed SELECT.  Without a
  * query (at commit) we can't know that.
  *
- * A referential action runs as the table's owner, but the error goes to whose
- * query started it.  That need not be the client's user: a SECURITY DEFINER
- * function can catch the error and read it.
+ * A referential action, and what rules make of it, runs as the table's owner,
+ * but the error goes to whose query started it.  That need not be the client's user: a SECURITY
+ * DEFINER function can catch the error and read it.
  */
 Visible
 visible_to_user(const TableFindings &table, QueryDesc *query)
@@ -112,7 +133,7 @@ visible_to_user(const TableFindings &table, QueryDesc *query)
 
     if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(named.relid)))
         return {false, false}; /* dropped by the transaction that is now committing */
-    const bool referential = is_referential_action(query);
+    const bool referential = leaves_triggers_to_another(query);
     const Oid reader = referential ? acting_user : GetUserId();
     if (!OidIsValid(reader))
         return {false, false}; /* somebody else's code fires the triggers */
@@ -282,13 +303,12 @@ finish_as(Oid user, QueryDesc *query)
     PG_END_TRY();
 }
 
-/* The AFTER triggers of a referential action are fired by the query that started it. */
 void
 finish(QueryDesc *query)
 {
     const bool writes = query->operation != CMD_SELECT || query->plannedstmt->hasModifyingCTE;
 
-    if (writes && !is_referential_action(query))
+    if (writes && !leaves_triggers_to_another(query))
         finish_as(GetUserId(), query);
     else
         finish_and_fire_triggers(query);

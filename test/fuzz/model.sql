@@ -125,9 +125,12 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- Is it a referential action that fires us? Its UPDATE or DELETE is written as nobody else writes them.
-CREATE FUNCTION model.is_referential(context text) RETURNS boolean LANGUAGE sql AS
-    $$ SELECT split_part(context, E'\n', 2) ~ '^SQL statement "(UPDATE|DELETE FROM) (ONLY )?"' $$;
+-- Is it a referential action that fires us? Its UPDATE or DELETE is written as nobody else writes them, and names our
+-- table: what a rule of another table makes of one has the text of that one.
+CREATE FUNCTION model.is_referential(context text, root regclass) RETURNS boolean LANGUAGE sql AS $$
+    SELECT starts_with(regexp_replace(split_part(context, E'\n', 2), '^SQL statement "(UPDATE|DELETE FROM) (ONLY )?', ''),
+        format('"%s"."%s"', relnamespace::regnamespace, relname)) FROM pg_class WHERE oid = root
+$$;
 
 CREATE FUNCTION model.guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -156,12 +159,12 @@ BEGIN
 
     IF TG_OP = 'DELETE' THEN
         -- An UPDATE that has just passed here moves the row to another partition.
-        IF model.is_referential(context) OR model.get('passed') = to_jsonb(place) THEN
+        IF model.is_referential(context, root) OR model.get('passed') = to_jsonb(place) THEN
             RETURN OLD;
         END IF;
         refusal := format('DELETE from "%s" was not checked', root_name);
     ELSE
-        verdict := model.judge(o, a, was, to_jsonb(NEW), model.get('named') = to_jsonb(place), model.is_referential(context));
+        verdict := model.judge(o, a, was, to_jsonb(NEW), model.get('named') = to_jsonb(place), model.is_referential(context, root));
         PERFORM model.put('named', NULL);
         IF verdict ->> 'verdict' = 'reject' OR verdict ->> 'verdict' = 'warn' THEN
             refusal := format('UPDATE of "%s" does not state a version', root_name);
