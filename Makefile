@@ -16,6 +16,7 @@ REGRESS = \
 	inline \
 	guard_integer \
 	guard_time \
+	clock \
 	guard_uuid \
 	ignore \
 	keys \

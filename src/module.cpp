@@ -1,6 +1,7 @@
 /* The library: magic block and start-up. */
 #include "pg.hpp"
 
+#include "clock.hpp"
 #include "inline_plan.hpp"
 #include "inline_query.hpp"
 #include "settings.hpp"
@@ -20,6 +21,7 @@ void
 _PG_init(void)
 {
     occ::settings::define();
+    occ::watch_commits();
     occ::watch_statements();
     occ::inline_guards_into_plans();
     occ::watch_inlined_queries();

@@ -130,21 +130,45 @@ struct RandomUuid {
     static constexpr Standing over_null(const value_type &) { return Standing::different; }
 };
 
+/* A few clock readings, in microseconds of the type's epoch. */
+class ClockReadings {
+public:
+    constexpr void add(std::int64_t reading) { readings_[count_++] = reading; }
+
+    template <class Predicate>
+    constexpr bool any(const Predicate &predicate) const
+    {
+        return std::any_of(readings_.begin(), readings_.begin() + count_, predicate);
+    }
+
+private:
+    std::array<std::int64_t, 4> readings_ = {};
+    int count_ = 0;
+};
+
 /*
- * The clock readings of one statement, in microseconds of the type's epoch.  A
- * client that writes now() states one of the two, which says nothing about
- * what it has read.
+ * What a statement knows of the clock.  A client that writes now() states a
+ * start, which says nothing about what it has read, unless it can have read
+ * that: a start of what is committed may be in a row.
  */
 struct StatementClock {
-    std::int64_t transaction_start = 0;
-    std::int64_t statement_start = 0;
+    ClockReadings starts;    /* of the running transaction and statement */
+    ClockReadings committed; /* the starts of what this session has committed last */
+
+    /* Is a stated time a start that nobody can have read?  as_stored says what becomes of one. */
+    template <class Value, class AsStored>
+    constexpr bool is_unread_start(Value stated, const AsStored &as_stored) const
+    {
+        const auto is_stated = [&](std::int64_t reading) { return as_stored(reading) == stated; };
+        return starts.any(is_stated) && !committed.any(is_stated);
+    }
 };
 
 /*
  * What the two time types share: a stated time later than the stored one can
  * not have been read from the row, so it is a clock stamp; so is the start of
- * this very transaction or statement.  Derived supplies truncated(), next()
- * and is_start().
+ * this very transaction or statement, if nobody can have read it.  Derived supplies truncated(),
+ * next() and is_start().
  */
 template <class Derived, class Value>
 struct TimeVersion {
@@ -208,8 +232,7 @@ struct Timestamps : TimeVersion<Timestamps, std::int64_t> {
     constexpr bool is_start(std::int64_t stated) const
     {
         return resolution <= 1000 && precision <= 1000 &&
-               (stated == rounded(clock.transaction_start) ||
-                stated == rounded(clock.statement_start));
+               clock.is_unread_start(stated, [this](std::int64_t t) { return rounded(t); });
     }
 
     constexpr std::int64_t first(const Fresh &fresh) const
@@ -249,8 +272,7 @@ struct EpochSeconds : TimeVersion<EpochSeconds, double> {
 
     constexpr bool is_start(double stated) const
     {
-        return precision <= 0.001 && (stated == seconds(clock.transaction_start) ||
-                                      stated == seconds(clock.statement_start));
+        return precision <= 0.001 && clock.is_unread_start(stated, seconds);
     }
 
     static constexpr double first(const Fresh &fresh) { return seconds(fresh.now); }

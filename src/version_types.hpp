@@ -7,6 +7,7 @@
 #ifndef OCC_VERSION_TYPES_HPP
 #define OCC_VERSION_TYPES_HPP
 
+#include "clock.hpp"
 #include "pg.hpp"
 #include "relation.hpp"
 #include "version.hpp"
@@ -76,38 +77,6 @@ decode_maybe(Datum datum, bool isnull)
     if (isnull)
         return {};
     return {true, Codec<T>::decode(datum)};
-}
-
-/*
- * An instant in the epoch of a version type: timestamptz counts from 2000 UTC,
- * timestamp from 2000 in the session's zone (as LOCALTIMESTAMP does), double
- * precision from 1970 UTC.
- */
-inline int64
-instant_of(VersionKind kind, TimestampTz instant)
-{
-    switch (kind) {
-    case VersionKind::timestamp:
-        return DatumGetTimestamp(
-            DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(instant)));
-    case VersionKind::double_precision:
-        return instant + int64{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
-    case VersionKind::timestamptz:
-    case VersionKind::smallint:
-    case VersionKind::integer:
-    case VersionKind::bigint:
-    case VersionKind::uuid:
-        break;
-    }
-    return instant;
-}
-
-/* The starts of the running transaction and statement. */
-inline StatementClock
-statement_clock(VersionKind kind)
-{
-    return {instant_of(kind, GetCurrentTransactionStartTimestamp()),
-            instant_of(kind, GetCurrentStatementStartTimestamp())};
 }
 
 /* What a new version of this kind is made of.  Error: 58000 if there is no entropy. */

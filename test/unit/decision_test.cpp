@@ -78,7 +78,8 @@ TEST(Decision, AStampProvesNothing)
 {
     Policy policy;
     Timestamps type;
-    type.clock = {1000, 2000};
+    type.clock.starts.add(1000);
+    type.clock.starts.add(2000);
 
     for (const Unstated choice :
          {Unstated::bump, Unstated::keep, Unstated::warn, Unstated::reject}) {

@@ -102,13 +102,25 @@ TEST(Null, EqualsNullAndIsStaleOverAVersion)
 
 constexpr std::int64_t second = 1000000;
 
+ClockReadings
+readings(std::initializer_list<std::int64_t> times)
+{
+    ClockReadings result;
+    for (const std::int64_t time : times)
+        result.add(time);
+    return result;
+}
+
+constexpr std::int64_t transaction_start = 1000 * second + 123456;
+constexpr std::int64_t statement_start = 1005 * second + 654321;
+
 Timestamps
 timestamps(std::int32_t typmod = -1, std::int64_t precision = 1)
 {
     Timestamps type;
     type.resolution = Timestamps::resolution_of(typmod);
     type.precision = precision;
-    type.clock = {1000 * second + 123456, 1005 * second + 654321};
+    type.clock.starts = readings({transaction_start, statement_start});
     return type;
 }
 
@@ -188,8 +200,7 @@ TEST(TimestampVersion, TheStartOfTransactionOrStatementIsAStamp)
 
     for (const std::int32_t typmod : {-1, 6, 3}) {
         const Timestamps type = timestamps(typmod);
-        for (const std::int64_t start :
-             {type.clock.transaction_start, type.clock.statement_start}) {
+        for (const std::int64_t start : {transaction_start, statement_start}) {
             const std::int64_t stated = type.rounded(start);
             EXPECT_EQ(judged(type, Token::automatic, ahead, stated), Verdict::unstated);
             EXPECT_EQ(judged(type, Token::advance, ahead, stated), Verdict::bump);
@@ -200,12 +211,30 @@ TEST(TimestampVersion, TheStartOfTransactionOrStatementIsAStamp)
     }
     /* Within a coarse unit an echo looks the same. */
     const Timestamps seconds = timestamps(0);
-    EXPECT_EQ(
-        judged(seconds, Token::automatic, ahead, seconds.rounded(seconds.clock.statement_start)),
-        Verdict::stale);
-    const Timestamps precision = timestamps(-1, second);
-    EXPECT_EQ(judged(precision, Token::automatic, ahead, precision.clock.statement_start),
+    EXPECT_EQ(judged(seconds, Token::automatic, ahead, seconds.rounded(statement_start)),
               Verdict::stale);
+    const Timestamps precision = timestamps(-1, second);
+    EXPECT_EQ(judged(precision, Token::automatic, ahead, statement_start), Verdict::stale);
+}
+
+TEST(TimestampVersion, AStartThatCanHaveBeenReadIsNoStamp)
+{
+    const std::int64_t ahead = 2000 * second;
+
+    for (const std::int32_t typmod : {-1, 3}) {
+        Timestamps type = timestamps(typmod);
+        type.clock.committed = readings({transaction_start});
+        EXPECT_EQ(judged(type, Token::automatic, ahead, type.rounded(transaction_start)),
+                  Verdict::stale);
+        EXPECT_EQ(judged(type, Token::advance, ahead, type.rounded(transaction_start)),
+                  Verdict::stale);
+        EXPECT_EQ(judged(type, Token::automatic, ahead, type.rounded(statement_start)),
+                  Verdict::unstated);
+    }
+    /* In a column of milliseconds, what was committed within this one. */
+    Timestamps type = timestamps(3);
+    type.clock.committed = readings({statement_start - 10});
+    EXPECT_EQ(judged(type, Token::automatic, ahead, type.rounded(statement_start)), Verdict::stale);
 }
 
 TEST(TimestampVersion, TruncatedEchoesAreEqual)
@@ -255,7 +284,7 @@ TEST(EpochVersion, NextIsNeverAnEcho)
     for (const double precision : {0.0, 0.001, 1.0}) {
         EpochSeconds type;
         type.precision = precision;
-        type.clock = {123 * second, 456 * second}; /* none of the versions below */
+        type.clock.starts = readings({123 * second, 456 * second}); /* none of the versions below */
         for (const double stored : {0.0, -0.5, 1e-9, 1.7e9, 1.7e9 + 0.9999995, 4102444800.0005,
                                     9e15, 1e18, -1e18, 1e300}) {
             for (const std::int64_t now : {std::int64_t{0}, 1700000000 * second, -second}) {
@@ -285,12 +314,15 @@ TEST(EpochVersion, TruncationForgivesBinaryFractions)
 TEST(EpochVersion, StampsAndNonNumbers)
 {
     EpochSeconds type;
-    type.clock = {1700000000123456, 1700000001654321};
+    type.clock.starts = readings({1700000000123456, 1700000001654321});
 
     EXPECT_EQ(judged(type, Token::automatic, 2e9, 1700000000.123456), Verdict::unstated);
     EXPECT_EQ(judged(type, Token::automatic, 2e9, 1700000001.654321), Verdict::unstated);
     EXPECT_EQ(judged(type, Token::automatic, 2e9, 1700000001.654322), Verdict::stale);
     EXPECT_EQ(judged(type, Token::advance, 2e9, 1700000001.654321), Verdict::bump);
+    type.clock.committed = readings({1700000001654321});
+    EXPECT_EQ(judged(type, Token::automatic, 2e9, 1700000001.654321), Verdict::stale);
+    EXPECT_EQ(judged(type, Token::automatic, 2e9, 1700000000.123456), Verdict::unstated);
     for (const double t : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
         EXPECT_FALSE(type.present(t));
         EXPECT_EQ(judged(type, Token::advance, 5, t), Verdict::stale);
