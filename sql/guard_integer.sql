@@ -87,3 +87,27 @@ SELECT try($$'token=auto'$$, 5, 'version = NULL') AS auto, try($$'token=advance'
 
 DROP TABLE t;
 DROP FUNCTION try;
+
+-- A client that counts by itself and wraps to the minimum, as Java does, goes on like any other.
+CREATE TABLE w (id int PRIMARY KEY, s smallint, i integer, b bigint);
+CREATE FUNCTION save(version text, options text, stated bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+BEGIN
+    EXECUTE format('CREATE OR REPLACE TRIGGER g BEFORE UPDATE ON w FOR EACH ROW EXECUTE FUNCTION occ.guard(%L, %L)', version, options);
+    EXECUTE format('UPDATE w SET %1$s = %2$s RETURNING %1$s', version, stated) INTO result;
+    RETURN result;
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate;
+END $$;
+INSERT INTO w VALUES (1, 32767, 2147483647, 9223372036854775807);
+SELECT preset, save('s', preset, -32767) AS beyond, save('s', preset, 0) AS zero, save('s', preset, -32768) AS s,
+       save('i', preset, -2147483648) AS i, save('b', preset, -9223372036854775808) AS b
+FROM unnest('{preset=strict,preset=shared}'::text[]) AS preset;
+SELECT save('s', 'preset=shared', -32767) AS next, save('s', 'preset=shared', 32767) AS back, save('s', 'preset=shared', -32767) AS echo, * FROM w;
+DROP TRIGGER g ON w;
+UPDATE w SET s = 32767, i = 2147483647;
+SELECT token, save('i', token, -2147483648) AS next FROM unnest('{token=next,token=advance}'::text[]) AS token;
+SELECT save('s', 'token=advance', -32768) AS wrapped, save('s', 'token=advance', -5) AS ahead;
+DROP TABLE w;
+DROP FUNCTION save;

@@ -140,6 +140,21 @@ SELECT at AS read FROM t \gset
 SET timezone = 'America/Los_Angeles';
 UPDATE t SET note = 'newer' RETURNING at = timestamp :'read' + interval '1 us' AS advanced;
 RESET timezone;
+-- Who stamps UTC, in a session of another zone, is behind what the guard has stored.  His now() is a stamp all the same; a
+-- clock of his own can't be told from a time that was read: occ.enable() warns.
+DROP TRIGGER g ON t;
+SELECT occ.enable('t', 'at');
+SELECT occ.disable('t');
+SET timezone = 'Asia/Kolkata';
+SELECT preset, try(format('%L', 'preset=' || preset), $$'2020-01-01'$$, $$note = 'new'$$) AS clock,
+       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = now() AT TIME ZONE 'UTC'$$) AS start,
+       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = statement_timestamp() AT TIME ZONE 'UTC'$$) AS statement,
+       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = clock_timestamp() AT TIME ZONE 'UTC'$$) AS own_clock
+FROM unnest('{shared,orm,strict}'::text[]) AS preset;
+SET timezone = 'America/Los_Angeles';
+SELECT try($$'preset=shared'$$, 'localtimestamp', $$at = now() AT TIME ZONE 'UTC'$$) AS start,
+       try($$'preset=shared'$$, 'localtimestamp', $$at = clock_timestamp() AT TIME ZONE 'UTC'$$) AS own_clock;
+RESET timezone;
 DROP TABLE t;
 DROP FUNCTION try;
 

@@ -74,12 +74,16 @@ message_may_have_committed(const Starts &now)
            (now.transaction == now.statement && follows_another_statement());
 }
 
+/* A timestamp has no zone: a client that stamps one writes the session's time, or UTC. */
 void
 add_readings(ClockReadings *readings, VersionKind kind, const Starts &starts)
 {
     for (const TimestampTz start : {starts.transaction, starts.statement}) {
-        if (!TIMESTAMP_NOT_FINITE(start))
-            readings->add(instant_of(kind, start));
+        if (TIMESTAMP_NOT_FINITE(start))
+            continue;
+        readings->add(instant_of(kind, start));
+        if (kind == VersionKind::timestamp)
+            readings->add(start);
     }
 }
 

@@ -110,6 +110,14 @@ give_warnings(Relation relation, const Options &options, const VersionColumn &ve
                 errdetail("A client can't tell apart two updates within a second."),
                 errhint("Use timestamptz(3) or finer, or an integer."),
                 errtablecol(relation, version.attnum));
+    if (version.kind == VersionKind::timestamp)
+        ereport(WARNING,
+                errmsg("the version of table \"%s\" has no time zone",
+                       RelationGetRelationName(relation)),
+                errdetail("The guard stores the time of the session's TimeZone. A client that "
+                          "stamps UTC is refused after that for hours, if the zone is east of it."),
+                errhint("Use timestamptz, or let all sessions have TimeZone UTC."),
+                errtablecol(relation, version.attnum));
     foreach (cell, earlier)
         ereport(
             WARNING,

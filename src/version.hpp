@@ -75,24 +75,29 @@ struct Maybe {
     V value = {};
 };
 
-/* smallint, integer, bigint: a counter that starts at 1 and wraps to 1. */
+/*
+ * smallint, integer, bigint: a counter that starts at 1 and wraps to 1.  A
+ * client that counts by itself may wrap to the type's minimum, as Java does.
+ */
 template <std::signed_integral I>
 struct Counter {
     using value_type = I;
+    static constexpr I minimum = std::numeric_limits<I>::min();
+    static constexpr I maximum = std::numeric_limits<I>::max();
 
     static constexpr bool present(I) { return true; }
     static constexpr I first(const Fresh &) { return 1; }
 
     static constexpr I next(I stored, const Fresh & = {})
     {
-        return stored == std::numeric_limits<I>::max() ? I{1} : static_cast<I>(stored + 1);
+        return stored == maximum ? I{1} : static_cast<I>(stored + 1);
     }
 
     static constexpr Standing standing(I stated, I stored)
     {
         if (stated == stored)
             return Standing::equal;
-        if (stated == next(stored))
+        if (stated == next(stored) || (stored == maximum && stated == minimum))
             return Standing::next;
         return stated > stored ? Standing::ahead : Standing::behind;
     }

@@ -265,6 +265,8 @@ BEGIN
     IF kind = 'integer' THEN
         RETURN CASE WHEN token = 'read' THEN stale
                     WHEN stated = next_version THEN kept
+                    -- The one after the maximum is the guard's 1, or the minimum of a client that wraps.
+                    WHEN next_version = '1' AND s > 1 AND t = -s - 1 THEN kept
                     WHEN token = 'advance' AND (s IS NULL OR t > s) THEN kept
                     ELSE stale END;
     ELSIF kind = 'uuid' THEN
@@ -279,7 +281,10 @@ BEGIN
     ELSIF s IS NULL OR t > s THEN
         stamp_version := stated;
     ELSIF digits >= 3 AND coalesce(o ->> 'time_precision', 'ms') = 'ms'
-        AND stated IN (model.at(now(), a.atttypid, digits), model.at(statement_timestamp(), a.atttypid, digits)) THEN
+        AND (stated IN (model.at(now(), a.atttypid, digits), model.at(statement_timestamp(), a.atttypid, digits))
+             OR a.atttypid = 'timestamp'::regtype AND EXISTS (
+                SELECT FROM (VALUES (now()), (statement_timestamp())) AS start (moment)
+                WHERE stated = model.at((moment AT TIME ZONE 'UTC')::timestamptz, a.atttypid, digits))) THEN
         stamp_version := CASE WHEN ignored THEN stored ELSE next_version END;
     ELSE
         RETURN stale;

@@ -77,6 +77,24 @@ TYPED_TEST(CounterTest, VerdictOfEachToken)
         EXPECT_EQ(judged(type, token, 5, 4), Verdict::stale) << name_of(token);
 }
 
+TYPED_TEST(CounterTest, AClientMayWrapToTheMinimum)
+{
+    constexpr TypeParam max = std::numeric_limits<TypeParam>::max();
+    constexpr TypeParam min = std::numeric_limits<TypeParam>::min();
+    const Counter<TypeParam> type;
+
+    for (const Token token : {Token::next, Token::automatic, Token::advance}) {
+        EXPECT_EQ(judged(type, token, max, min), Verdict::keep_stated) << name_of(token);
+        EXPECT_EQ(judged(type, token, max, 1), Verdict::keep_stated) << name_of(token);
+    }
+    EXPECT_EQ(judged(type, Token::read, max, min), Verdict::stale);
+    for (const Token token : all_tokens) {
+        EXPECT_EQ(judged(type, token, max, min + 1), Verdict::stale) << name_of(token);
+        EXPECT_EQ(judged(type, token, max - 1, min), Verdict::stale) << name_of(token);
+    }
+    EXPECT_EQ(type.next(min), min + 1);
+}
+
 TYPED_TEST(CounterTest, EchoMayBeKept)
 {
     const Counter<TypeParam> type;
