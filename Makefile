@@ -24,6 +24,7 @@ REGRESS = \
 	inheritance \
 	views_and_foreign_tables \
 	statements \
+	naming \
 	referential \
 	triggers \
 	ddl \

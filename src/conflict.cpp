@@ -182,6 +182,18 @@ report_unstated_update(int elevel, const TableName &table)
 }
 
 void
+report_undecided_update(int elevel, const TableName &table)
+{
+    ereport(elevel, errcode(sqlstate::version_required),
+            errmsg("not every UPDATE action of a MERGE into \"%s\" states a version", table.table),
+            errdetail("It can't be told which of them has updated a row: the statement was planned "
+                      "before occ_lock was loaded, or writes the table in several places."),
+            errhint("State \"%s\" in each of them, or preload occ_lock.",
+                    quote_identifier(NameStr(table.version_column))),
+            (set_object_fields(table), 0));
+}
+
+void
 report_unchecked_delete(int elevel, const TableName &table)
 {
     ereport(elevel, errcode(sqlstate::version_required),

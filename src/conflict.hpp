@@ -20,6 +20,12 @@ void report_conflict(int elevel, const Findings &findings, Enforce enforce);
 /* Report that an UPDATE stated no version.  elevel is ERROR or WARNING. */
 void report_unstated_update(int elevel, const TableName &table);
 
+/*
+ * Report that an UPDATE may have stated no version, since it can't be told which
+ * of the statement's actions it was, and not all of them state one.
+ */
+void report_undecided_update(int elevel, const TableName &table);
+
 /* Report that a DELETE came from elsewhere than occ.delete(). */
 void report_unchecked_delete(int elevel, const TableName &table);
 

@@ -40,7 +40,7 @@ decide(const T &type, const Policy &policy, const Claim &claim,
        const Maybe<typename T::value_type> &stored, const Maybe<typename T::value_type> &stated)
 {
     const bool has_stored = stored.has && type.present(stored.value);
-    const bool unproven = policy.unstated == Unstated::warn || policy.unstated == Unstated::reject;
+    const bool unproven = refuses_unstated(policy);
 
     if (!claim.stated) {
         if (policy.unstated == Unstated::keep)

@@ -317,6 +317,7 @@ record_unproven(const TriggerData *trigger, const VersionColumn &version, Enforc
 {
     TableFindings *table = table_for(findings_for(trigger), trigger, version, enforce);
     Unproven &unproven = TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? table->unchecked_delete
+                         : excuse == Excuse::naming                 ? table->undecided_update
                                                                     : table->unstated_update;
 
     unproven.found[static_cast<std::size_t>(excuse)] = true;

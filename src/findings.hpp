@@ -46,11 +46,12 @@ enum class Excuse : std::uint8_t {
     none,
     referential, /* it may be a referential action */
     moving,      /* it may be the half of an UPDATE that moves a row to another partition */
+    naming,      /* each of its actions may name the version */
 };
 
 /* What a command did without saying which version it had read. */
 struct Unproven {
-    std::array<bool, 3> found; /* by excuse */
+    std::array<bool, 4> found; /* by excuse */
     bool only_warns;           /* the policy only warns */
 };
 
@@ -70,6 +71,7 @@ struct TableFindings {
     std::uint64_t stated_next; /* those of them that stated the next version, under token "read" */
 
     Unproven unstated_update;
+    Unproven undecided_update; /* what states a version, and what does not, can't be told apart */
     Unproven unchecked_delete;
 };
 

@@ -47,6 +47,13 @@ version_was_changed(const Row &row)
     return !same_value(row.guard->attribute, row.stored, row.stated);
 }
 
+/* Does the action that updates the row name the version column, as far as is known? */
+bool
+names_version(const GuardState &guard)
+{
+    return guard.naming.mark != nullptr ? guard.naming.mark->names : guard.named;
+}
+
 /* Did nothing change but ignored columns? */
 bool
 only_ignored_changed(const Row &row)
@@ -108,7 +115,7 @@ settle(const Row &row, const T &type)
     const auto stored = decode_maybe<T>(row.stored, row.stored_null);
     const auto stated = decode_maybe<T>(row.stated, row.stated_null);
     const bool changed = version_was_changed(row);
-    const Claim claim = {guard.named || changed, !changed, guard.checked};
+    const Claim claim = {names_version(guard) || changed, !changed, guard.checked};
 
     if (row.stated_null && guard.version.not_null && claim.stated && !(claim.checked && claim.echo))
         raise_null_version(row.trigger, guard.version);
@@ -117,6 +124,10 @@ settle(const Row &row, const T &type)
     const bool ignored = (decision.ignorable || decision.unproven) && only_ignored_changed(row);
     if (decision.unproven && !ignored)
         note_unproven_update(row.trigger, guard.version, guard.policy);
+    if (guard.naming.is_undecided && claim.echo && !guard.checked &&
+        refuses_unstated(guard.policy) && !only_ignored_changed(row))
+        record_unproven(row.trigger, guard.version, guard.policy.enforce,
+                        guard.policy.unstated == Unstated::warn, Excuse::naming);
 
     switch (decision.written) {
     case WrittenVersion::next:
@@ -150,6 +161,8 @@ guard_update(const TriggerData *trigger, GuardState *guard)
         guard->seen_update = true;
         guard->named = bms_is_member(guard->version.attnum - FirstLowInvalidHeapAttributeNumber,
                                      trigger->tg_updatedcols);
+        if (guard->named)
+            guard->naming = naming_of(trigger, guard->version.attnum);
     }
 
     Row row = {};

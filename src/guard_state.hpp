@@ -7,6 +7,7 @@
 #define OCC_GUARD_STATE_HPP
 
 #include "attribute.hpp"
+#include "naming.hpp"
 #include "pg.hpp"
 #include "relation.hpp"
 #include "version.hpp"
@@ -28,7 +29,8 @@ struct GuardState {
     StatementClock clock;
     std::string_view key_option; /* points into the trigger's own arguments */
     bool seen_update;
-    bool named;           /* the SET list names the version column; known once seen_update is set */
+    bool named;           /* the statement sets the version column; known once seen_update is set */
+    Naming naming;        /* whether the row's own action does; likewise */
     int compared_count;   /* columns whose change counts; without ignore, 0 */
     AttrNumber *compared; /* without ignore, null */
     bool has_the_last_word; /* no later BEFORE trigger can keep an update from happening */

@@ -123,6 +123,31 @@ is_our_function(Oid function, const char *symbol, PGFunction address)
 }
 
 bool
+find_known_guard(Relation relation, KnownGuard *guard)
+{
+    const auto count = [&] {
+        return relation->trigdesc != nullptr ? relation->trigdesc->numtriggers : 0;
+    };
+
+    /* To look up a function may rebuild the relation; being locked, it has the same triggers. */
+    for (int i = 0; i < count(); i++) {
+        if (!is_before_update_row(relation->trigdesc->triggers[i]) ||
+            relation->trigdesc->triggers[i].tgqual != nullptr ||
+            relation->trigdesc->triggers[i].tgnattr > 0 ||
+            !is_guard(relation->trigdesc->triggers[i].tgfoid))
+            continue;
+        const Trigger &trigger = relation->trigdesc->triggers[i];
+        const Arguments arguments = arguments_of(trigger);
+        const Options options = parse_options(arguments.span());
+        guard->function = trigger.tgfoid;
+        guard->policy = options.policy;
+        return options.problem == OptionProblem::none &&
+               find_version(relation, options.version_column, guard->policy, &guard->version);
+    }
+    return false;
+}
+
+bool
 find_inlinable_guard(Relation relation, TriggerDesc *const &triggers, InlinableGuard *guard)
 {
     const char relkind = relation->rd_rel->relkind;

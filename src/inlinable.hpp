@@ -21,6 +21,16 @@ struct InlinableGuard {
     std::string_view key_option; /* points into the trigger's arguments */
 };
 
+/* A guard that fires on every row that an UPDATE of its table changes. */
+struct KnownGuard {
+    Oid function;
+    Policy policy;
+    VersionColumn version;
+};
+
+/* Has a table such a guard, whose options are right?  Raises nothing. */
+bool find_known_guard(Relation relation, KnownGuard *guard);
+
 /*
  * Is the guard of a table, if it has one, inlinable?  triggers are those of
  * the relation where the caller has them, or null: the relation cache may move

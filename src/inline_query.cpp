@@ -5,83 +5,11 @@
 #include "inline_query.hpp"
 #include "settings.hpp"
 #include "version_types.hpp"
+#include "watched_query.hpp"
 
 namespace occ {
 
 namespace {
-
-/* A query that may have inlined UPDATEs. */
-struct InlinedQuery {
-    InlinedQuery *next;
-    MemoryContext context; /* its es_query_cxt, which this lives in */
-    QueryDesc *query;
-    InlinedUpdate *updates; /* those that have computed a row */
-    MemoryContextCallback on_reset;
-};
-
-ExecutorStart_hook_type previous_start = nullptr;
-
-/* Those that are running, innermost first. */
-InlinedQuery *all_queries = nullptr;
-
-extern "C" void
-occ_inlined_query_is_gone(void *argument)
-{
-    for (InlinedQuery **link = &all_queries; *link != nullptr; link = &(*link)->next) {
-        if (*link == argument) {
-            *link = (*link)->next;
-            break;
-        }
-    }
-}
-
-bool
-fires_before_update(const ResultRelInfo &relation)
-{
-    return relation.ri_TrigDesc != nullptr && relation.ri_TrigDesc->trig_update_before_row;
-}
-
-/* Does a query that has started write to a table whose updates fire a trigger first? */
-bool
-may_be_inlined(const QueryDesc *query)
-{
-    ListCell *cell;
-
-    if (query->plannedstmt->commandType != CMD_UPDATE && !query->plannedstmt->hasModifyingCTE)
-        return false;
-    foreach (cell, query->estate->es_opened_result_relations) {
-        if (fires_before_update(*static_cast<ResultRelInfo *>(lfirst(cell))))
-            return true;
-    }
-    return false;
-}
-
-void
-watch(QueryDesc *query)
-{
-    MemoryContext context = query->estate->es_query_cxt;
-    auto *inlined =
-        static_cast<InlinedQuery *>(MemoryContextAllocZero(context, sizeof(InlinedQuery)));
-
-    inlined->context = context;
-    inlined->query = query;
-    inlined->on_reset.func = occ_inlined_query_is_gone;
-    inlined->on_reset.arg = inlined;
-    MemoryContextRegisterResetCallback(context, &inlined->on_reset);
-    inlined->next = all_queries;
-    all_queries = inlined;
-}
-
-extern "C" void
-occ_executor_start(QueryDesc *query, int flags)
-{
-    if (previous_start != nullptr)
-        previous_start(query, flags);
-    else
-        standard_ExecutorStart(query, flags);
-    if ((flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && may_be_inlined(query))
-        watch(query);
-}
 
 /*
  * The running UPDATE of a table in a query, or null if there are several: the
@@ -93,21 +21,13 @@ find_update(const QueryDesc *query, Oid relid)
 {
     ModifyTableState *found = nullptr;
     bool several = false;
-    ListCell *cell;
 
-    const auto consider = [&](PlanState *plan) {
-        if (!IsA(plan, ModifyTableState))
+    for_each_modify_table(query, [&](const ModifyTableState *state) {
+        if (state->operation != CMD_UPDATE || named_table_of(state) != relid)
             return;
-        auto *state = reinterpret_cast<ModifyTableState *>(plan);
-        if (state->operation != CMD_UPDATE ||
-            RelationGetRelid(state->rootResultRelInfo->ri_RelationDesc) != relid)
-            return;
-        several = several || (found != nullptr && found != state); /* the top one stands twice */
-        found = state;
-    };
-    consider(query->planstate);
-    foreach (cell, query->estate->es_auxmodifytables)
-        consider(static_cast<PlanState *>(lfirst(cell)));
+        several = several || found != nullptr;
+        found = const_cast<ModifyTableState *>(state);
+    });
     return several ? nullptr : found;
 }
 
@@ -188,26 +108,26 @@ disarm(InlinedUpdate *update)
 }
 
 InlinedUpdate *
-find_or_disarm(InlinedQuery *inlined, Oid relid)
+find_or_disarm(WatchedQuery *watched, Oid relid)
 {
-    for (InlinedUpdate *update = inlined->updates; update != nullptr; update = update->next) {
+    for (InlinedUpdate *update = watched->updates; update != nullptr; update = update->next) {
         if (update->relid == relid)
             return update;
     }
 
-    ModifyTableState *state = find_update(inlined->query, relid);
+    ModifyTableState *state = find_update(watched->query, relid);
     if (state == nullptr)
         return nullptr;
 
-    MemoryContext old = MemoryContextSwitchTo(inlined->context);
+    MemoryContext old = MemoryContextSwitchTo(watched->context);
     auto *update = static_cast<InlinedUpdate *>(palloc0(sizeof(InlinedUpdate)));
     update->state = state;
     update->relid = relid;
     update->armed = true;
-    if (can_be_disarmed(update, inlined->context))
+    if (can_be_disarmed(update, watched->context))
         disarm(update);
-    update->next = inlined->updates;
-    inlined->updates = update;
+    update->next = watched->updates;
+    watched->updates = update;
     MemoryContextSwitchTo(old);
     return update;
 }
@@ -222,13 +142,6 @@ is_within(MemoryContext context, MemoryContext outer)
 
 }  // namespace
 
-void
-watch_inlined_queries()
-{
-    previous_start = ExecutorStart_hook;
-    ExecutorStart_hook = occ_executor_start;
-}
-
 /*
  * The expressions of a plan are set up in its query's es_query_cxt, and those
  * of the copy that rechecks rows in a child of it.
@@ -237,17 +150,17 @@ InlinedCall
 find_inlined_call(MemoryContext context, Oid relid)
 {
     for (MemoryContext outer = context; outer != nullptr; outer = MemoryContextGetParent(outer)) {
-        for (InlinedQuery *inlined = all_queries; inlined != nullptr; inlined = inlined->next) {
-            if (inlined->context != outer)
-                continue;
-            InlinedUpdate *update = find_or_disarm(inlined, relid);
-            if (update == nullptr)
-                return {nullptr, false};
-            const EState *recheck = update->state->mt_epqstate.recheckestate;
-            return {update, recheck != nullptr && is_within(context, recheck->es_query_cxt)};
+        WatchedQuery *watched = find_watched_query(outer);
+        if (watched == nullptr)
+            continue;
+        InlinedCall call = {find_or_disarm(watched, relid), naming_mark(watched, relid), false};
+        if (call.update != nullptr) {
+            const EState *recheck = call.update->state->mt_epqstate.recheckestate;
+            call.rechecks = recheck != nullptr && is_within(context, recheck->es_query_cxt);
         }
+        return call;
     }
-    return {nullptr, false};
+    return {};
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "attribute.hpp"
 #include "inlinable.hpp"
+#include "naming.hpp"
 #include "pg.hpp"
 #include "version.hpp"
 
@@ -31,19 +32,17 @@ struct InlinedUpdate {
     TriggerDesc **triggers; /* by result relation: those that fire while it is armed */
 };
 
-/* Where a call of the check stands; both are fixed for the life of an expression. */
+/* Where a call of the check stands; all of it is fixed for the life of an expression. */
 struct InlinedCall {
-    InlinedUpdate *update; /* null if we don't know the query */
+    InlinedUpdate *update; /* null if it belongs to no UPDATE that we know */
+    NamingMark *mark;      /* of the statement that it belongs to; null likewise */
     bool rechecks;         /* the row is locked, and the trigger would have seen it already */
 };
 
-/* Install the executor hook; called once, at load. */
-void watch_inlined_queries();
-
 /*
- * Find the UPDATE of a table whose plan, or the copy of it that rechecks
- * locked rows, was set up in that memory context.  At the first call it is
- * disarmed, if that is possible.
+ * Find the statement that writes a table and whose plan, or the copy of it that
+ * rechecks locked rows, was set up in that memory context.  An UPDATE is
+ * disarmed at the first call, if that is possible.
  */
 InlinedCall find_inlined_call(MemoryContext context, Oid relid);
 

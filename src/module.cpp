@@ -3,9 +3,9 @@
 
 #include "clock.hpp"
 #include "inline_plan.hpp"
-#include "inline_query.hpp"
 #include "settings.hpp"
 #include "statement.hpp"
+#include "watched_query.hpp"
 
 extern "C" {
 #ifdef PG_MODULE_MAGIC_EXT /* since 18: pg_get_loaded_modules() shows name and version */
@@ -21,8 +21,11 @@ void
 _PG_init(void)
 {
     occ::settings::define();
+    /* What the session has planned without us has no check in it. */
+    if (IsTransactionState())
+        ResetPlanCache();
     occ::watch_commits();
     occ::watch_statements();
     occ::inline_guards_into_plans();
-    occ::watch_inlined_queries();
+    occ::watch_queries();
 }

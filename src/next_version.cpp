@@ -110,7 +110,7 @@ settle(const InlinedCall &call, Versions *row, const T &type)
  * RETURNS anyelement
  *
  * The version that an UPDATE writes into a row of that table, or of one below
- * it, or the stated one where the trigger is to judge.  Not for SQL: it takes
+ * it, or the stated one, else the stored one, where the trigger is to judge.  Not for SQL: it takes
  * an "internal".  Errors: 23502 and PT428 for a row that was changed while the
  * UPDATE waited for it.
  */
@@ -132,6 +132,8 @@ occ_next_version(PG_FUNCTION_ARGS)
         fcinfo->flinfo->fn_extra = call;
     }
 
+    if (call->mark != nullptr)
+        call->mark->names = named;
     if (call->update != nullptr && !call->update->armed) {
         if (settings::bypass || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
             arm(call->update);

@@ -179,14 +179,46 @@ may_execute(Oid function, Oid role)
 #endif
 }
 
-/* Is a query a MERGE?  15 brought it (7103ebb7aa). */
+/* Is a statement a MERGE?  15 brought it (7103ebb7aa). */
+template <class Statement>
 inline bool
-is_merge([[maybe_unused]] const Query *query)
+is_merge([[maybe_unused]] const Statement *statement)
 {
 #if PG_VERSION_NUM >= 150000
-    return query->commandType == CMD_MERGE;
+    return statement->commandType == CMD_MERGE;
 #else
     return false;
+#endif
+}
+
+/* The actions of a MERGE on its i-th table.  18 leaves out tables that it has pruned (cbc127917e).
+ */
+inline List *
+merge_actions([[maybe_unused]] const ModifyTableState *state, [[maybe_unused]] int i)
+{
+#if PG_VERSION_NUM >= 180000
+    List *lists = state->mt_mergeActionLists;
+#elif PG_VERSION_NUM >= 150000
+    List *lists = reinterpret_cast<const ModifyTable *>(state->ps.plan)->mergeActionLists;
+#else
+    List *lists = NIL;
+#endif
+    return lists == NIL ? NIL : static_cast<List *>(list_nth(lists, i));
+}
+
+/* Call action with each action of a list that updates.  15 brought MERGE (7103ebb7aa). */
+template <class Action>
+inline void
+for_each_merge_update([[maybe_unused]] List *actions, [[maybe_unused]] const Action &action)
+{
+#if PG_VERSION_NUM >= 150000
+    ListCell *cell;
+
+    foreach (cell, actions) {
+        auto *merge = static_cast<MergeAction *>(lfirst(cell));
+        if (merge->commandType == CMD_UPDATE)
+            action(merge);
+    }
 #endif
 }
 

@@ -71,6 +71,13 @@ struct Policy {
     friend constexpr bool operator==(const Policy &, const Policy &) = default;
 };
 
+/* Does an update that states no version have to be told of? */
+constexpr bool
+refuses_unstated(const Policy &policy)
+{
+    return policy.unstated == Unstated::warn || policy.unstated == Unstated::reject;
+}
+
 constexpr Policy
 policy_of(Preset preset)
 {

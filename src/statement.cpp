@@ -9,6 +9,7 @@
 
 #include "conflict.hpp"
 #include "findings.hpp"
+#include "naming.hpp"
 #include "statement.hpp"
 
 namespace occ {
@@ -174,7 +175,7 @@ can_only_move(const QueryDesc *query)
 
 /* Does what a query was excused for hold, now that it has come to its end? */
 bool
-holds(Excuse excuse, const QueryDesc *query)
+holds(Excuse excuse, const TableFindings &table, const QueryDesc *query)
 {
     switch (excuse) {
     case Excuse::none:
@@ -183,16 +184,20 @@ holds(Excuse excuse, const QueryDesc *query)
         return is_referential_action(query);
     case Excuse::moving:
         return query != nullptr && can_only_move(query);
+    case Excuse::naming:
+        return query != nullptr &&
+               !has_unlike_actions(query, table.relid, NameStr(table.name.version_column));
     }
     return false;
 }
 
 /* Did a table see an unproven write that nothing excuses? */
 bool
-has_unexcused(const Unproven &unproven, const QueryDesc *query)
+has_unexcused(const TableFindings &table, const Unproven &unproven, const QueryDesc *query)
 {
-    for (const Excuse excuse : {Excuse::none, Excuse::referential, Excuse::moving}) {
-        if (unproven.found[static_cast<std::size_t>(excuse)] && !holds(excuse, query))
+    for (const Excuse excuse :
+         {Excuse::none, Excuse::referential, Excuse::moving, Excuse::naming}) {
+        if (unproven.found[static_cast<std::size_t>(excuse)] && !holds(excuse, table, query))
             return true;
     }
     return false;
@@ -206,6 +211,7 @@ struct UnprovenKind {
 
 constexpr UnprovenKind unproven_kinds[] = {
     {&TableFindings::unstated_update, report_unstated_update},
+    {&TableFindings::undecided_update, report_undecided_update},
     {&TableFindings::unchecked_delete, report_unchecked_delete},
 };
 
@@ -221,7 +227,7 @@ settle_unproven(const Findings &findings, const UnprovenKind &kind, const QueryD
 
     for (const TableFindings *table = findings.tables; table != nullptr; table = table->next) {
         const Unproven &unproven = table->*kind.member;
-        if (!has_unexcused(unproven, query))
+        if (!has_unexcused(*table, unproven, query))
             continue;
         if (!unproven.only_warns && table->enforce == Enforce::error)
             error = error == nullptr ? table : error;
