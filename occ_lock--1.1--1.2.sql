@@ -3,26 +3,76 @@
 -- complain if script is sourced in psql, rather than via ALTER EXTENSION
 \echo Use "ALTER EXTENSION occ_lock UPDATE TO '1.2'" to load this file. \quit
 
--- What is made here goes by the schema's name.  Somebody may have renamed ours, and put another one in its place.
+-- What is made here goes by the schema's name.  Somebody may have renamed ours, and put another one in its place.  Nor may it
+-- be a stranger's, who could put functions there that a call finds before ours, or hold such functions.
 DO $$
 DECLARE
     schema record;
+    trusted pg_catalog.oid[];
+    culprits pg_catalog.text;
 BEGIN
-    SELECT n.nspname AS name, o.rolsuper OR pg_catalog.pg_has_role(e.extowner, o.oid, 'USAGE') AS is_trusted
+    SELECT n.oid, n.nspname AS name, n.nspowner AS owner, n.nspacl AS acl, e.extowner AS installer, d.datdba
         INTO schema
         FROM pg_catalog.pg_extension AS e
              JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
-             JOIN pg_catalog.pg_roles AS o ON o.oid OPERATOR(pg_catalog.=) n.nspowner
+             JOIN pg_catalog.pg_database AS d ON d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
         WHERE e.extname OPERATOR(pg_catalog.=) 'occ_lock';
     IF schema.name OPERATOR(pg_catalog.<>) 'occ' THEN
         RAISE object_not_in_prerequisite_state
             USING MESSAGE = pg_catalog.format('the extension''s schema is called "%s"', schema.name),
                   HINT = 'Name it "occ" for the update; it can be renamed again afterwards.';
     END IF;
-    IF NOT schema.is_trusted THEN
+
+    -- The installing role, the database's owner, and who has all rights of one of them, as superusers have.
+    SELECT pg_catalog.array_agg(r.oid) INTO trusted
+        FROM pg_catalog.pg_roles AS r
+        WHERE pg_catalog.pg_has_role(r.oid, schema.installer, 'USAGE')
+           OR pg_catalog.pg_has_role(r.oid, schema.datdba, 'USAGE')
+           OR r.rolname OPERATOR(pg_catalog.=) 'pg_database_owner';
+
+    IF schema.owner OPERATOR(pg_catalog.<>) ALL (trusted) THEN
         RAISE insufficient_privilege
             USING MESSAGE = 'schema "occ" belongs to another role',
-                  HINT = 'Have the schema handed over, or let its owner own the extension.';
+                  DETAIL = pg_catalog.format('Role "%s" could put functions beside the extension''s, which would run with the rights of whoever calls them.',
+                                             pg_catalog.pg_get_userbyid(schema.owner)),
+                  HINT = pg_catalog.format('Drop the schema, or have it handed over: ALTER SCHEMA occ OWNER TO %I.',
+                                           pg_catalog.pg_get_userbyid(schema.installer));
+    END IF;
+
+    SELECT pg_catalog.string_agg(CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
+                                      ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text) END, ', ')
+        INTO culprits
+        FROM pg_catalog.aclexplode(schema.acl) AS a
+        WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'
+          AND a.grantee OPERATOR(pg_catalog.<>) ALL (trusted);
+    IF culprits IS NOT NULL THEN
+        RAISE insufficient_privilege
+            USING MESSAGE = 'other roles may create objects in schema "occ"',
+                  DETAIL = 'They could put functions beside the extension''s, which would run with the rights of whoever calls them.',
+                  HINT = pg_catalog.format('Make the schema first, if it is not there, and REVOKE CREATE ON SCHEMA occ FROM %s.', culprits);
+    END IF;
+
+    -- What the bootstrap superuser owns has no entry in pg_shdepend.  Default privileges hold for what their owner makes.
+    SELECT pg_catalog.string_agg(o.name, ', ') INTO culprits
+        FROM (SELECT pg_catalog.pg_describe_object(d.classid, d.objid, 0) AS name
+              FROM pg_catalog.pg_depend AS d
+                   JOIN pg_catalog.pg_shdepend AS s
+                       ON s.classid OPERATOR(pg_catalog.=) d.classid
+                      AND s.objid OPERATOR(pg_catalog.=) d.objid
+                   JOIN pg_catalog.pg_database AS b ON b.oid OPERATOR(pg_catalog.=) s.dbid
+              WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+                AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+                AND d.refobjid OPERATOR(pg_catalog.=) schema.oid
+                AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_default_acl'::pg_catalog.regclass::pg_catalog.oid
+                AND s.deptype OPERATOR(pg_catalog.=) 'o'::pg_catalog."char"
+                AND s.refobjid OPERATOR(pg_catalog.<>) ALL (trusted)
+              ORDER BY d.objid
+              LIMIT 5) AS o;
+    IF culprits IS NOT NULL THEN
+        RAISE insufficient_privilege
+            USING MESSAGE = 'schema "occ" holds objects of another role',
+                  DETAIL = pg_catalog.format('Among them: %s.', culprits),
+                  HINT = 'Drop them: they could be taken for the extension''s own.';
     END IF;
 END $$;
 
