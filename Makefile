@@ -80,6 +80,7 @@ ISOLATION = \
 	set_update \
 	several_rows \
 	strict \
+	tables \
 	three_writers \
 	timestamp_version \
 	unstated \

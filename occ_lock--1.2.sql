@@ -161,6 +161,20 @@ COMMENT ON FUNCTION occ.guard_options(oid, bytea) IS
     'for the view occ.tables: what a guard''s arguments mean';
 
 CREATE VIEW occ.tables AS
+    -- Guards of which a partition's share is disabled, or one of a partition below it.  By catalogues alone: what asks for
+    -- the partitions of a table locks them all, and waits for that.
+    WITH RECURSIVE partly_disabled(trigger) AS (
+        SELECT c.tgparentid
+        FROM pg_catalog.pg_trigger AS c
+        WHERE c.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid
+          AND c.tgparentid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+          AND c.tgenabled OPERATOR(pg_catalog.<>) ALL ('{O,A}'::pg_catalog."char"[])
+        UNION
+        SELECT c.tgparentid
+        FROM partly_disabled AS d
+             JOIN pg_catalog.pg_trigger AS c ON c.oid OPERATOR(pg_catalog.=) d.trigger
+        WHERE c.tgparentid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+    )
     SELECT t.tgrelid::pg_catalog.regclass AS table_name,
            o.version_column,
            o.version_type,
@@ -178,14 +192,10 @@ CREATE VIEW occ.tables AS
            END AS deletes,
            o.enforce,
            o.time_precision,
-           -- A partition's share of the guard can be disabled on its own.
-           NOT EXISTS (
-               SELECT
-               FROM pg_catalog.pg_partition_tree(t.tgrelid) AS p
-                    JOIN pg_catalog.pg_trigger AS c ON c.tgrelid OPERATOR(pg_catalog.=) p.relid
-               WHERE c.tgfoid OPERATOR(pg_catalog.=) t.tgfoid
-                 AND c.tgenabled OPERATOR(pg_catalog.<>) ALL ('{O,A}'::pg_catalog."char"[])
-           ) AND t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[]) AS enabled
+           t.tgenabled OPERATOR(pg_catalog.=) ANY ('{O,A}'::pg_catalog."char"[])
+               AND NOT EXISTS (
+                   SELECT FROM partly_disabled AS d
+                   WHERE d.trigger OPERATOR(pg_catalog.=) t.oid) AS enabled
     FROM pg_catalog.pg_trigger AS t
          CROSS JOIN LATERAL occ.guard_options(t.tgrelid, t.tgargs) AS o
     WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid
