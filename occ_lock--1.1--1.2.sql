@@ -76,7 +76,7 @@ BEGIN
     END IF;
 END $$;
 
--- A view that takes no lock on partitions.
+-- Views that take no lock on partitions, and leave out the tables of tools.
 
 CREATE OR REPLACE VIEW occ.tables AS
     -- Guards of which a partition's share is disabled, or one of a partition below it.  By catalogues alone: what asks for
@@ -118,3 +118,55 @@ CREATE OR REPLACE VIEW occ.tables AS
          CROSS JOIN LATERAL occ.guard_options(t.tgrelid, t.tgargs) AS o
     WHERE t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid
       AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid;
+
+CREATE OR REPLACE VIEW occ.unguarded AS
+    WITH version_columns(name) AS (
+        SELECT 'version'::pg_catalog.name
+        UNION
+        SELECT version_column FROM occ.tables
+        UNION
+        SELECT (pg_catalog.substr(s.setting, 22)::pg_catalog.text[])[1]::pg_catalog.name
+        FROM pg_catalog.pg_event_trigger AS e
+             JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
+             CROSS JOIN LATERAL pg_catalog.unnest(p.proconfig) AS s(setting)
+        WHERE pg_catalog.starts_with(s.setting, 'occ_lock.auto_enable=')
+    )
+    SELECT c.oid::pg_catalog.regclass AS table_name,
+           a.attname AS version_column,
+           a.atttypid::pg_catalog.regtype AS version_type,
+           a.attgenerated OPERATOR(pg_catalog.=) ''::pg_catalog."char"
+               AND a.attidentity OPERATOR(pg_catalog.<>) 'a'::pg_catalog."char"
+               AND a.atttypid OPERATOR(pg_catalog.=) ANY
+                   ('{int2,int4,int8,timestamptz,timestamp,float8,uuid}'::pg_catalog.regtype[]::pg_catalog.oid[])
+               -- A version is no key: tools that migrate schemas keep such tables.
+               AND NOT EXISTS (
+                   SELECT FROM pg_catalog.pg_index AS i
+                   WHERE i.indrelid OPERATOR(pg_catalog.=) c.oid
+                     AND i.indisprimary
+                     AND a.attnum OPERATOR(pg_catalog.=) ANY (i.indkey))
+               AS can_be_guarded
+    FROM pg_catalog.pg_class AS c
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+         JOIN version_columns AS v ON v.name OPERATOR(pg_catalog.=) a.attname
+    WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[])
+      AND NOT c.relispartition
+      AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog."char"
+      AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
+      AND NOT a.attisdropped
+      -- The first OID that is not PostgreSQL's own.
+      AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_trigger AS t
+          WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
+            AND t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid)
+      -- An extension's tables are its own business, and so are those in a schema that it has made.
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_depend AS d
+          WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
+            AND d.objid OPERATOR(pg_catalog.=) c.oid
+            AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char")
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_depend AS d
+          WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+            AND d.objid OPERATOR(pg_catalog.=) c.relnamespace
+            AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char");

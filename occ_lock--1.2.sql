@@ -364,11 +364,16 @@ CREATE VIEW occ.unguarded AS
           SELECT FROM pg_catalog.pg_trigger AS t
           WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
             AND t.tgfoid OPERATOR(pg_catalog.=) 'occ.guard()'::pg_catalog.regprocedure::pg_catalog.oid)
-      -- An extension's tables are its own business.
+      -- An extension's tables are its own business, and so are those in a schema that it has made.
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_depend AS d
           WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid
             AND d.objid OPERATOR(pg_catalog.=) c.oid
+            AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char")
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_depend AS d
+          WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+            AND d.objid OPERATOR(pg_catalog.=) c.relnamespace
             AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char");
 
 COMMENT ON VIEW occ.unguarded IS

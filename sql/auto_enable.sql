@@ -107,12 +107,84 @@ CREATE TABLE sale_4 PARTITION OF sale FOR VALUES FROM ('2026-05-01') TO ('2026-0
 SELECT * FROM guarded() WHERE table_name::text LIKE 'sale%';
 SELECT * FROM unguarded() WHERE table_name::text LIKE 'sale%';
 
+-- A partition of a table that has no guard has none to lose.
+ALTER TABLE sale DETACH PARTITION sale_4;
+SELECT * FROM guarded() WHERE table_name::text LIKE 'sale\_4';
+DROP TABLE sale_4;
+
+-- What is not new stays as it is: a guard that was taken off does not come back.
+CREATE TABLE off (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 1);
+CREATE TABLE off_child () INHERITS (off);
+CREATE TABLE off_parts (id int PRIMARY KEY, version int) PARTITION BY RANGE (id);
+CREATE TABLE off_part PARTITION OF off_parts DEFAULT;
+SELECT occ.disable('off'), occ.disable('off_parts');
+SET client_min_messages = warning;
+ALTER TABLE off ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1;
+ALTER TABLE IF EXISTS off ADD COLUMN IF NOT EXISTS version bigint;
+ALTER TABLE IF EXISTS off_not_there ADD COLUMN IF NOT EXISTS version bigint;
+ALTER TABLE off ADD COLUMN IF NOT EXISTS version bigint, ADD COLUMN name text, ADD COLUMN IF NOT EXISTS note text;
+ALTER TABLE off ALTER COLUMN version TYPE int, ALTER COLUMN version SET STATISTICS 7, ADD COLUMN IF NOT EXISTS version int;
+BEGIN;
+ALTER TABLE off ALTER COLUMN version SET DEFAULT 2;
+ALTER TABLE off ADD COLUMN IF NOT EXISTS version bigint;
+COMMIT;
+ALTER TABLE off_child ADD COLUMN IF NOT EXISTS version bigint;
+ALTER TABLE off_parts ADD COLUMN IF NOT EXISTS version int;
+ALTER TABLE off_parts DETACH PARTITION off_part;
+ALTER TABLE off_part ADD COLUMN IF NOT EXISTS version int;
+ALTER TABLE off_parts ATTACH PARTITION off_part DEFAULT;
+CREATE TABLE IF NOT EXISTS off (id int PRIMARY KEY, version bigint);
+CREATE TABLE IF NOT EXISTS off AS SELECT 1 AS version;
+ALTER TABLE off RENAME COLUMN version TO revision;
+ALTER TABLE off RENAME COLUMN revision TO version;
+SELECT * FROM guarded() WHERE table_name::text LIKE 'off%';
+-- A column that is dropped and added is new; so is a parent's, which takes its children along.
+ALTER TABLE off_parts DROP COLUMN version, ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1;
+CREATE TABLE off_above (id int PRIMARY KEY);
+ALTER TABLE off INHERIT off_above;
+ALTER TABLE off_above ADD COLUMN IF NOT EXISTS version int;
+RESET client_min_messages;
+SELECT table_name, key_columns FROM guarded() WHERE table_name::text LIKE 'off%';
+DROP TABLE off_above, off, off_child, off_parts;
+
+-- A tool's working copies, in a schema that its extension has made.
+CREATE SCHEMA tool;
+ALTER EXTENSION plpgsql ADD SCHEMA tool;
+CREATE TABLE tool.copy (LIKE product INCLUDING ALL);
+CREATE TABLE tool.filled AS SELECT 1 AS id, 1 AS version;
+CREATE TABLE tool.widened (id int PRIMARY KEY);
+ALTER TABLE tool.widened ADD COLUMN version int NOT NULL DEFAULT 1;
+CREATE TABLE tool.part (id int PRIMARY KEY, version int NOT NULL DEFAULT 1);
+CREATE TABLE parts (id int PRIMARY KEY, version int NOT NULL DEFAULT 1) PARTITION BY RANGE (id);
+ALTER TABLE parts ATTACH PARTITION tool.part DEFAULT;
+SELECT table_name FROM guarded() WHERE table_name::text LIKE 'tool.%' OR table_name::text = 'parts';
+ALTER TABLE parts DETACH PARTITION tool.part;
+SELECT table_name FROM guarded() WHERE table_name::text LIKE 'tool.%';
+SELECT table_name FROM unguarded() WHERE table_name::text LIKE 'tool.%';
+-- Its log is replayed as it is.
+INSERT INTO tool.copy VALUES (1, 'teapot', 7);
+UPDATE tool.copy SET name = 'kettle', version = 9 RETURNING version;
+UPDATE tool.copy SET name = 'teapot', version = 9 RETURNING version;
+-- One that leaves the schema is listed; guarding it by name is possible in any.
+ALTER TABLE tool.widened SET SCHEMA public;
+SELECT * FROM unguarded() WHERE table_name::text = 'widened';
+SELECT occ.enable('tool.copy');
+SELECT table_name FROM guarded() WHERE table_name::text LIKE 'tool.%';
+ALTER EXTENSION plpgsql DROP SCHEMA tool;
+CREATE TABLE tool.ordinary (id int PRIMARY KEY, version int);
+SELECT table_name FROM guarded() WHERE table_name::text LIKE 'tool.%';
+SELECT table_name FROM unguarded() WHERE table_name::text LIKE 'tool.%';
+SET client_min_messages = warning;
+DROP SCHEMA tool CASCADE;
+RESET client_min_messages;
+DROP TABLE parts, widened;
+
 -- Several columns, options, and setting them anew.
 SELECT occ.auto_enable('updated "at', preset => 'orm', unstated => 'bump', time_precision => 'ms');
 CREATE TABLE twice (id int PRIMARY KEY, "updated ""at" timestamptz, version int);
 CREATE TABLE stamped (id int PRIMARY KEY, "updated ""at" timestamptz);
 CREATE TABLE counted (id int PRIMARY KEY, "updated ""at" int);
-SELECT t.*, time_precision FROM guarded() AS t JOIN occ.tables USING (table_name) WHERE table_name::text IN ('twice', 'stamped');
+SELECT t.*, time_precision FROM guarded() AS t JOIN occ.tables USING (table_name) WHERE table_name::text IN ('twice', 'stamped') ORDER BY table_name::text COLLATE "C";
 SELECT * FROM unguarded() WHERE table_name::text = 'counted';
 SELECT occ.auto_enable(preset => 'strict');
 CREATE TABLE strict (id int PRIMARY KEY, version int);

@@ -57,7 +57,9 @@ guard_of(Oid relid, Oid guard, LOCKMODE lockmode)
 
 /*
  * Is a new table one to guard?  Partitions are their partitioned table's
- * business, and no other session sees a temporary table.
+ * business, and no other session sees a temporary table.  What is in a schema
+ * that an extension has made is a tool's working copy: it gets rows as they
+ * are, versions included.
  */
 bool
 is_candidate(Oid relid, const char *column)
@@ -70,8 +72,10 @@ is_candidate(Oid relid, const char *column)
     const bool is_kind =
         (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE) &&
         !form->relispartition && form->relpersistence != RELPERSISTENCE_TEMP;
+    const Oid schema = form->relnamespace;
     ReleaseSysCache(tuple);
-    return is_kind && get_attnum(relid, column) > 0;
+    return is_kind && get_attnum(relid, column) > 0 &&
+           !OidIsValid(getExtensionOfObject(NamespaceRelationId, schema));
 }
 
 /*
@@ -124,18 +128,36 @@ guard_if_possible(Oid relid, Oid guard, const Arguments &arguments)
     }
 }
 
-struct Command {
-    Oid relid;
-    bool is_alter;
-};
+/* Has an ALTER TABLE given its table that column?  IF NOT EXISTS may have found it there. */
+bool
+has_added_column(const CollectedCommand *command, const char *column)
+{
+    const ListCell *cell;
 
-/* The commands on tables that have just ended, in order.  An extension's own tables are its
- * business. */
+    if (command->type != SCT_AlterTable)
+        return false;
+    foreach (cell, command->d.alterTable.subcmds) {
+        const auto *part = static_cast<const CollectedATSubcmd *>(lfirst(cell));
+        if (!pg::is_add_column(reinterpret_cast<const AlterTableCmd *>(part->parsetree)) ||
+            !OidIsValid(part->address.objectId))
+            continue;
+        const char *added = get_attname(part->address.objectId,
+                                        static_cast<AttrNumber>(part->address.objectSubId), true);
+        if (added != nullptr && strcmp(added, column) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The tables that the command which has just ended has made, or given that
+ * column, in order.  An extension's own tables are its business.
+ */
 List *
-commands_on_tables()
+new_tables(const char *column)
 {
     static constexpr const char *query =
-        "SELECT objid, command_tag OPERATOR(pg_catalog.=) 'ALTER TABLE' "
+        "SELECT objid, command, command_tag OPERATOR(pg_catalog.=) 'ALTER TABLE' "
         "FROM pg_catalog.pg_event_trigger_ddl_commands() "
         "WHERE classid OPERATOR(pg_catalog.=) "
         "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid "
@@ -143,23 +165,28 @@ commands_on_tables()
         "ANY ('{CREATE TABLE,CREATE TABLE AS,SELECT INTO,ALTER TABLE}'::pg_catalog.text[]) "
         "AND NOT in_extension";
     MemoryContext context = CurrentMemoryContext;
-    List *commands = NIL;
+    List *tables = NIL;
 
     SPI_connect();
     if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
         elog(ERROR, "could not read the commands of an event trigger");
     for (uint64 i = 0; i < SPI_processed; i++) {
         const HeapTuple tuple = SPI_tuptable->vals[i];
-        bool isnull;
-        auto *command = static_cast<Command *>(MemoryContextAlloc(context, sizeof(Command)));
-        command->relid = DatumGetObjectId(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 1, &isnull));
-        command->is_alter = DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull));
+        const auto value = [&](int number) {
+            bool isnull;
+            return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, &isnull);
+        };
+        /* A pg_ddl_command is the address of what the event trigger manager has collected. */
+        if (DatumGetBool(value(3)) &&
+            !has_added_column(reinterpret_cast<const CollectedCommand *>(DatumGetPointer(value(2))),
+                              column))
+            continue;
         MemoryContext old = MemoryContextSwitchTo(context);
-        commands = lappend(commands, command);
+        tables = list_append_unique_oid(tables, DatumGetObjectId(value(1)));
         MemoryContextSwitchTo(old);
     }
     SPI_finish();
-    return commands;
+    return tables;
 }
 
 /* Call action with the commands of one kind in an ALTER TABLE; other statements have none. */
@@ -178,28 +205,33 @@ for_each_part(const Node *statement, AlterTableType kind, const Action &action)
     }
 }
 
-/* A table was made, has got the column, or is no longer a partition. */
+/* Is the partitioned table guarded that an ALTER TABLE has detached a partition from? */
+bool
+was_guarded_partition(const AlterTableStmt *statement, Oid guard)
+{
+    const Oid parent = RangeVarGetRelid(statement->relation, AccessShareLock, true);
+
+    return OidIsValid(parent) && guard_of(parent, guard, NoLock).exists;
+}
+
+/*
+ * A table was made, has got the column, or has lost its share of a partitioned
+ * table's guard.  A table that was there and had no guard has none afterwards:
+ * somebody may have taken it off.
+ */
 void
 after_command(const Node *statement, const Arguments &arguments, Oid guard)
 {
     const char *column = arguments.items[0].data();
-    bool adds_column = false;
-    List *tables = NIL;
+    List *tables = new_tables(column);
     ListCell *cell;
 
-    for_each_part(statement, AT_AddColumn, [&](const AlterTableCmd *part) {
-        adds_column = adds_column ||
-                      strcmp(reinterpret_cast<const ColumnDef *>(part->def)->colname, column) == 0;
-    });
-    foreach (cell, commands_on_tables()) {
-        const auto *command = static_cast<const Command *>(lfirst(cell));
-        if (!command->is_alter || adds_column)
-            tables = list_append_unique_oid(tables, command->relid);
-    }
     for (const AlterTableType kind : {AT_DetachPartition, AT_DetachPartitionFinalize}) {
         for_each_part(statement, kind, [&](const AlterTableCmd *part) {
             const auto *detach = reinterpret_cast<const PartitionCmd *>(part->def);
-            tables = list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
+            if (was_guarded_partition(reinterpret_cast<const AlterTableStmt *>(statement), guard))
+                tables =
+                    list_append_unique_oid(tables, RangeVarGetRelid(detach->name, NoLock, true));
         });
     }
     foreach (cell, tables) {

@@ -26,6 +26,7 @@ extern "C" {
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
+#include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -72,6 +73,7 @@ extern "C" {
 #include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/lmgr.h"
+#include "tcop/deparse_utility.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -308,6 +310,17 @@ materialize(FunctionCallInfo fcinfo)
     MemoryContextSwitchTo(old);
 #endif
     return set;
+}
+
+/* Before 16, ADD COLUMN that recurses had a type of its own. */
+inline bool
+is_add_column(const AlterTableCmd *command)
+{
+#if PG_VERSION_NUM < 160000
+    if (command->subtype == AT_AddColumnRecurse)
+        return true;
+#endif
+    return command->subtype == AT_AddColumn;
 }
 
 }  // namespace occ::pg
