@@ -125,6 +125,33 @@ $publisher->safe_psql('postgres', q{UPDATE receiver SET data = 'published', vers
 $publisher->wait_for_catchup('s');
 is($subscriber->safe_psql('postgres', 'SELECT * FROM receiver WHERE id = 1'), '1|published|12', 'replication goes on');
 
+# A version column that the publisher has and the subscriber has not stops the subscription; subscribers first, and it does not.
+my $log = -s $subscriber->logfile;
+foreach my $node ($subscriber, $publisher)
+{
+    $node->safe_psql('postgres', "CREATE TABLE $_ (id int PRIMARY KEY, data text)") foreach ('first', 'last', 'listed');
+}
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION listing FOR TABLE listed (id, data)');
+$publisher->safe_psql('postgres', 'DROP PUBLICATION p; CREATE PUBLICATION p FOR TABLE first, last');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION s SET PUBLICATION p, listing');
+$subscriber->wait_for_subscription_sync($publisher, 's');
+$publisher->safe_psql('postgres', 'INSERT INTO listed VALUES (1, \'new\')');
+$subscriber->safe_psql('postgres', q{SELECT occ.enable('first')});
+$publisher->safe_psql('postgres', q{INSERT INTO first VALUES (1, 'new'); UPDATE first SET data = 'changed'});
+$publisher->safe_psql('postgres', q{SELECT occ.enable('first'), occ.enable('listed')});
+$publisher->safe_psql('postgres', q{UPDATE first SET data = 'again'; INSERT INTO first VALUES (2, 'new'); UPDATE listed SET data = 'again'});
+$publisher->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', 'SELECT * FROM first ORDER BY id'), "1|again|2\n2|new|1", 'subscribers get the column first: rows arrive before, between and after');
+is($subscriber->safe_psql('postgres', 'SELECT * FROM listed'), '1|again', 'a publication with a list of columns leaves the version out');
+$publisher->safe_psql('postgres', q{SELECT occ.enable('last')});
+$publisher->safe_psql('postgres', q{INSERT INTO last VALUES (1, 'new')});
+$publisher->safe_psql('postgres', q{INSERT INTO first VALUES (3, 'behind it')});
+$subscriber->wait_for_log(qr/target relation "public.last" is missing replicated column: "version"/, $log);
+is($subscriber->safe_psql('postgres', 'SELECT count(*) FROM first'), '2', 'a column that the subscriber has not: the subscription stands still');
+$subscriber->safe_psql('postgres', q{SELECT occ.enable('last')});
+$publisher->wait_for_catchup('s');
+is($subscriber->safe_psql('postgres', 'SELECT last.*, first.data FROM last, first WHERE first.id = 3'), '1|new|1|behind it', '... and goes on once it has it');
+
 $subscriber->stop;
 $publisher->stop;
 done_testing();
