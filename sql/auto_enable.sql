@@ -112,6 +112,16 @@ ALTER TABLE sale DETACH PARTITION sale_4;
 SELECT * FROM guarded() WHERE table_name::text LIKE 'sale\_4';
 DROP TABLE sale_4;
 
+-- Two guards by hand, on the partitioned table or on the partition, are a matter for updates, not for DDL.
+CREATE TABLE two (id int PRIMARY KEY, version int) PARTITION BY RANGE (id);
+CREATE TABLE two_1 (id int PRIMARY KEY, version int);
+CREATE TRIGGER hand BEFORE UPDATE ON two_1 FOR EACH ROW EXECUTE FUNCTION occ.guard('version');
+ALTER TABLE two ATTACH PARTITION two_1 DEFAULT;
+CREATE TRIGGER by_hand BEFORE UPDATE ON two FOR EACH ROW EXECUTE FUNCTION occ.guard('version');
+ALTER TABLE two DETACH PARTITION two_1;
+ALTER TABLE two ATTACH PARTITION two_1 DEFAULT;
+DROP TABLE two;
+
 -- What is not new stays as it is: a guard that was taken off does not come back.
 CREATE TABLE off (id int PRIMARY KEY, version bigint NOT NULL DEFAULT 1);
 CREATE TABLE off_child () INHERITS (off);

@@ -56,6 +56,31 @@ guard_of(Oid relid, Oid guard, LOCKMODE lockmode)
 }
 
 /*
+ * Does a table have a guard that fits?  Looks at each trigger, since two
+ * guards are an error where one is asked for, and must not fail anybody's DDL.
+ * The caller holds a lock.
+ */
+template <class Fits>
+bool
+has_guard(Oid relid, Oid guard, const Fits &fits)
+{
+    Relation relation = open_table(relid, NoLock);
+    const TriggerDesc *triggers = relation->trigdesc;
+    bool has = false;
+
+    for (int i = 0; !has && triggers != nullptr && i < triggers->numtriggers; i++)
+        has = triggers->triggers[i].tgfoid == guard && fits(triggers->triggers[i]);
+    relation_close(relation, NoLock);
+    return has;
+}
+
+bool
+has_any_guard(Oid relid, Oid guard)
+{
+    return has_guard(relid, guard, [](const Trigger & /*trigger*/) { return true; });
+}
+
+/*
  * Is a new table one to guard?  Partitions are their partitioned table's
  * business, and no other session sees a temporary table.  What is in a schema
  * that an extension has made is a tool's working copy: it gets rows as they
@@ -211,7 +236,7 @@ was_guarded_partition(const AlterTableStmt *statement, Oid guard)
 {
     const Oid parent = RangeVarGetRelid(statement->relation, AccessShareLock, true);
 
-    return OidIsValid(parent) && guard_of(parent, guard, NoLock).exists;
+    return OidIsValid(parent) && has_any_guard(parent, guard);
 }
 
 /*
@@ -254,17 +279,17 @@ make_way_for_attach(const AlterTableStmt *statement, const PartitionCmd *attach,
         RangeVarGetRelidExtended(statement->relation, ShareUpdateExclusiveLock, RVR_MISSING_OK,
                                  RangeVarCallbackOwnsRelation, nullptr);
     if (!OidIsValid(parent) || get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE ||
-        !guard_of(parent, guard, NoLock).exists)
+        !has_any_guard(parent, guard))
         return;
     const Oid partition = RangeVarGetRelidExtended(
         attach->name, AccessExclusiveLock, RVR_MISSING_OK, RangeVarCallbackOwnsRelation, nullptr);
     if (!OidIsValid(partition) || !is_table(get_rel_relkind(partition)))
         return;
 
-    const InstalledGuard installed = guard_of(partition, guard, NoLock);
-    if (installed.exists && !installed.is_clone &&
-        strcmp(NameStr(installed.name), guard_name) == 0 &&
-        same_arguments(installed.arguments, arguments))
+    if (has_guard(partition, guard, [&](const Trigger &trigger) {
+            return !trigger.tgisclone && strcmp(trigger.tgname, guard_name) == 0 &&
+                   same_arguments(arguments_of(trigger), arguments);
+        }))
         run_ddl(psprintf("DROP TRIGGER %s ON %s", guard_name, qualified_name(partition)));
 }
 
