@@ -82,9 +82,9 @@ has_any_guard(Oid relid, Oid guard)
 
 /*
  * Is a new table one to guard?  Partitions are their partitioned table's
- * business, and no other session sees a temporary table.  What is in a schema
- * that an extension has made is a tool's working copy: it gets rows as they
- * are, versions included.
+ * business, and no other session sees a temporary table.  An extension's
+ * tables are its own business, and what is in a schema that it has made is a
+ * tool's working copy: it gets rows as they are, versions included.
  */
 bool
 is_candidate(Oid relid, const char *column)
@@ -100,6 +100,7 @@ is_candidate(Oid relid, const char *column)
     const Oid schema = form->relnamespace;
     ReleaseSysCache(tuple);
     return is_kind && get_attnum(relid, column) > 0 &&
+           !OidIsValid(getExtensionOfObject(RelationRelationId, relid)) &&
            !OidIsValid(getExtensionOfObject(NamespaceRelationId, schema));
 }
 
