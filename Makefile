@@ -43,6 +43,7 @@ REGRESS = \
 	set_privileges \
 	set_guards \
 	large_values \
+	reentrancy \
 	retry \
 	etag \
 	merge \

@@ -14,7 +14,7 @@ struct CachedQuery {
     int parameter_count;
     Oid parameter_types[INDEX_MAX_KEYS]; /* the same name may be that of another type by now */
     SPIPlanPtr plan;
-    int running; /* a trigger may call the same set function again */
+    int pins; /* how many levels use it: a trigger may call the same set function again */
     std::uint64_t last_used;
 };
 
@@ -39,14 +39,15 @@ find_cached(const char *text, uint32 hash, const QueryParameters &parameters)
     return nullptr;
 }
 
-/* A place in the cache, the one that was not used for longest; null if all are running. */
+/* A free place in the cache, that of the plan that was not used for longest; null if all are
+ * pinned. */
 CachedQuery *
 make_room()
 {
     CachedQuery *oldest = nullptr;
 
     for (CachedQuery &query : cache) {
-        if (query.running == 0 && (oldest == nullptr || query.last_used < oldest->last_used))
+        if (query.pins == 0 && (oldest == nullptr || query.last_used < oldest->last_used))
             oldest = &query;
     }
     if (oldest != nullptr && oldest->hash != 0) {
@@ -69,28 +70,62 @@ prepare(const char *text, const QueryParameters &parameters)
     return plan;
 }
 
-/* The plan of that text, prepared if it is not there.  *cached may become null. */
-SPIPlanPtr
-plan_of(const char *text, const QueryParameters &parameters, CachedQuery **cached)
+/* Put a plan into the cache.  Returns null if there is no room. */
+CachedQuery *
+keep(SPIPlanPtr plan, const char *text, uint32 hash, const QueryParameters &parameters)
+{
+    CachedQuery *place = make_room();
+
+    if (place == nullptr)
+        return nullptr;
+    char *copy = MemoryContextStrdup(CacheMemoryContext, text);
+    SPI_keepplan(plan);
+    *place = {hash, copy, parameters.count, {}, plan, 0, 0};
+    std::copy(parameters.types, parameters.types + parameters.count, place->parameter_types);
+    return place;
+}
+
+/* A plan in use.  One that the cache has no room for lives as long as its SPI connection. */
+struct PlanInUse {
+    SPIPlanPtr plan;
+    CachedQuery *pinned; /* or null */
+};
+
+/*
+ * The plan of that text, prepared if it is not there.  It is pinned before
+ * anything is done with it: to plan a query evaluates the functions in the
+ * expressions of indexes, constraints and policies, to execute it fires
+ * triggers, and such code may come here again and want any number of plans.
+ * (Not inlined for the sake of run(), which calls setjmp().)
+ */
+pg_noinline PlanInUse
+acquire(const char *text, const QueryParameters &parameters)
 {
     const std::size_t length = strlen(text);
     const uint32 hash =
         1 | hash_bytes(reinterpret_cast<const unsigned char *>(text), static_cast<int>(length));
+    CachedQuery *query = find_cached(text, hash, parameters);
 
-    *cached = find_cached(text, hash, parameters);
-    if (*cached == nullptr) {
+    if (query == nullptr) {
         SPIPlanPtr plan = prepare(text, parameters);
-        CachedQuery *place = make_room();
-        if (place == nullptr)
-            return plan;
-        char *copy = MemoryContextStrdup(CacheMemoryContext, text);
-        SPI_keepplan(plan);
-        *place = {hash, copy, parameters.count, {}, plan, 0, 0};
-        std::copy(parameters.types, parameters.types + parameters.count, place->parameter_types);
-        *cached = place;
+        /* Whatever ran meanwhile may have put the same text there. */
+        query = find_cached(text, hash, parameters);
+        if (query == nullptr)
+            query = keep(plan, text, hash, parameters);
+        if (query == nullptr)
+            return {plan, nullptr};
     }
-    (*cached)->last_used = ++uses;
-    return (*cached)->plan;
+    query->last_used = ++uses;
+    query->pins++;
+    return {query->plan, query};
+}
+
+/* Raises nothing. */
+void
+release(const PlanInUse &plan)
+{
+    if (plan.pinned != nullptr)
+        plan.pinned->pins--;
 }
 
 void
@@ -139,19 +174,33 @@ reads_input_first(const Plan *plan, const char *input, bool *has_read_input)
 
 /*
  * Does an UPDATE look up its table's row for one input row after the other?
- * SQL can't ask for that, but for a plan that keeps the order anyway.  Should
- * the plan be made anew before it runs, because somebody has just analyzed the
+ * What rules make of one is several statements, some without a plan.
+ */
+bool
+follows_input(const List *statements, const char *input)
+{
+    if (list_length(statements) != 1)
+        return false;
+
+    const Plan *top = linitial_node(PlannedStmt, statements)->planTree;
+    bool has_read_input = false;
+    return top != nullptr && IsA(top, ModifyTable) &&
+           reads_input_first(outerPlan(top), input, &has_read_input);
+}
+
+/*
+ * SQL can't ask for an order, but for a plan that keeps it anyway.  Should the
+ * plan be made anew before it runs, because somebody has just analyzed the
  * table, the worst that can happen is a deadlock that PostgreSQL resolves.
  */
 bool
-follows_input(SPIPlanPtr plan, const NamedRows &input)
+keeps_order(const PlanInUse &plan, const char *input)
 {
-    CachedPlan *cached = SPI_plan_get_cached_plan(plan);
-    const Plan *top = linitial_node(PlannedStmt, cached->stmt_list)->planTree;
-    bool has_read_input = false;
-    const bool follows =
-        IsA(top, ModifyTable) && reads_input_first(outerPlan(top), input.name, &has_read_input);
+    if (plan.pinned == nullptr)
+        return false;
 
+    CachedPlan *cached = SPI_plan_get_cached_plan(plan.plan);
+    const bool follows = follows_input(cached->stmt_list, input);
     ReleaseCachedPlan(cached, CurrentResourceOwner);
     return follows;
 }
@@ -197,24 +246,38 @@ occ_receiver_destroy(DestReceiver *)
 {
 }
 
-/* Not inlined: setjmp() must not meet the variables of the caller. */
-pg_noinline void
-execute(SPIPlanPtr plan, const SPIExecuteOptions &options, CachedQuery *cached)
+void
+execute(SPIPlanPtr plan, const SPIExecuteOptions &options)
 {
-    if (cached != nullptr)
-        cached->running++;
+    const int result = SPI_execute_plan_extended(plan, &options);
+
+    if (result < 0)
+        elog(ERROR, "could not execute a prepared query: %s", SPI_result_code_string(result));
+}
+
+/*
+ * Run a query, unless its plan has another order than that of an input that is
+ * not null.  Not inlined: setjmp() must not meet the variables of the caller.
+ */
+pg_noinline bool
+run(const char *text, const QueryParameters &parameters, const SPIExecuteOptions &options,
+    const char *ordering_input)
+{
+    const PlanInUse plan = acquire(text, parameters);
+    volatile bool runs = true;
+
     PG_TRY();
     {
-        const int result = SPI_execute_plan_extended(plan, &options);
-        if (result < 0)
-            elog(ERROR, "could not execute a prepared query: %s", SPI_result_code_string(result));
+        runs = ordering_input == nullptr || keeps_order(plan, ordering_input);
+        if (runs)
+            execute(plan.plan, options);
     }
     PG_FINALLY();
     {
-        if (cached != nullptr)
-            cached->running--;
+        release(plan);
     }
     PG_END_TRY();
+    return runs;
 }
 
 }  // namespace
@@ -239,19 +302,14 @@ run_prepared(const char *text, std::span<const NamedRows> inputs, const QueryPar
              RowReceiver *receiver, RowOrder order)
 {
     SPIExecuteOptions options = {};
-    CachedQuery *cached;
 
     SPI_connect();
     for (const NamedRows &input : inputs)
         register_rows(input);
-    SPIPlanPtr plan = plan_of(text, parameters, &cached);
     options.params = bind(parameters);
     options.dest = &receiver->destination;
-
     const bool runs =
-        order == RowOrder::any || (cached != nullptr && follows_input(plan, inputs[0]));
-    if (runs)
-        execute(plan, options, cached);
+        run(text, parameters, options, order == RowOrder::of_input ? inputs[0].name : nullptr);
     SPI_finish();
     return runs;
 }

@@ -1,0 +1,90 @@
+-- Code of the user's that runs while a set function is at work: it may call set functions, and alter what they look at.
+-- All of this takes no rights but PUBLIC's.
+
+CREATE ROLE occ_reentrant;
+SET SESSION AUTHORIZATION occ_reentrant;
+CREATE FUNCTION pg_temp.result(call text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE 'SELECT concat_ws('' '', key, status, version) FROM ' || call;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NEXT SQLSTATE || ' ' || SQLERRM;
+END $$;
+
+-- What the function in an index's expression does when a statement is planned.  It is immutable by its own word.
+CREATE TEMP TABLE plan (what text, first int, last int);
+CREATE FUNCTION pg_temp.act() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    p plan;
+BEGIN
+    DELETE FROM plan RETURNING * INTO p;
+    CASE p.what
+        WHEN 'many' THEN PERFORM pg_temp.make_plans(p.first, p.last);
+        WHEN 'same' THEN PERFORM occ.update('t', '{"id": 2, "version": 1, "v": "inner"}');
+        WHEN 'invalidate' THEN DISCARD PLANS;
+        WHEN 'error' THEN RAISE division_by_zero;
+        ELSE
+    END CASE;
+END $$;
+CREATE FUNCTION pg_temp.planned(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.act();
+    RETURN value;
+END $$;
+-- Plans that differ in the columns that they set: as many as the bits of a number have combinations.
+CREATE TEMP TABLE other (id int PRIMARY KEY, a int, b int, c int, d int, e int, f int, g int, h int, i int, j int,
+    version bigint NOT NULL DEFAULT 1);
+SELECT occ.enable('other');
+CREATE FUNCTION pg_temp.make_plans(first int, last int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM other;
+    INSERT INTO other VALUES (1);
+    FOR n IN first..last LOOP
+        PERFORM occ.update_safely('other', (SELECT to_jsonb(o) FROM other AS o),
+            (SELECT jsonb_object_agg(chr(97 + k), n) FROM generate_series(0, 9) AS k WHERE n & (1 << k) <> 0));
+    END LOOP;
+END $$;
+CREATE TEMP TABLE t (id int PRIMARY KEY, v text, version bigint NOT NULL DEFAULT 1);
+CREATE INDEX of_t ON t ((v || pg_temp.planned('.')));
+SELECT occ.enable('t');
+-- Let the next statement about the table, as new, be planned anew.
+CREATE PROCEDURE pg_temp.plan(what text, first int = NULL, last int = NULL) LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM plan;
+    DELETE FROM t;
+    INSERT INTO t VALUES (1, 'a'), (2, 'b');
+    ALTER INDEX of_t SET (fillfactor = 90);
+    INSERT INTO plan VALUES (what, first, last);
+END $$;
+-- More plans than a session keeps, the first time exactly so many that the outer one would go last.
+CALL pg_temp.plan('many', 1, 128);
+SELECT pg_temp.result('occ.update(''t'', ''[{"id": 1, "version": 1, "v": "x"}, {"id": 2, "version": 1, "v": "y"}]'')');
+SELECT * FROM t ORDER BY id;
+CALL pg_temp.plan('many', 129, 300);
+SELECT pg_temp.result('occ.update(''t'', ''[{"id": 1, "version": 1, "v": "x"}, {"id": 2, "version": 1, "v": "y"}]'')');
+SELECT * FROM t ORDER BY id;
+CALL pg_temp.plan('many', 301, 500);
+SELECT pg_temp.result('occ.touch(''t'', ''[{"id": 1, "version": 1}, {"id": 2, "version": 1}]'')');
+CALL pg_temp.plan('many', 501, 700);
+SELECT pg_temp.result('occ.update_safely(''t'', ''[{"id": 1, "v": "a"}]'', ''{"v": "x"}'', ''{v}'')');
+CALL pg_temp.plan('many', 701, 900);
+SELECT pg_temp.result('occ.delete(''t'', ''[{"id": 1, "version": 1}, {"id": 2, "version": 1}]'')');
+CALL pg_temp.plan('many', 1, 200);
+SELECT pg_temp.result('occ.check(''t'', ''[{"id": 1, "version": 1}, {"id": 2, "version": 1}]'')');
+-- The same statement again, for a row of the same call and for another; and a plan that is out of date before it is made.
+CALL pg_temp.plan('same');
+SELECT pg_temp.result('occ.update(''t'', ''[{"id": 1, "version": 1, "v": "x"}, {"id": 2, "version": 1, "v": "y"}]'')');
+SELECT * FROM t ORDER BY id;
+CALL pg_temp.plan('same');
+SELECT pg_temp.result('occ.update(''t'', ''{"id": 1, "version": 1, "v": "x"}'')');
+SELECT * FROM t ORDER BY id;
+CALL pg_temp.plan('invalidate');
+SELECT pg_temp.result('occ.update(''t'', ''[{"id": 1, "version": 1, "v": "x"}, {"id": 2, "version": 1, "v": "y"}]'')');
+-- A plan that could not be made is not kept for ever.
+CALL pg_temp.plan('error');
+SELECT pg_temp.result('occ.update(''t'', ''{"id": 1, "version": 1, "v": "x"}'')') FROM generate_series(1, 3);
+TABLE plan;
+DELETE FROM plan;
+DO $$ BEGIN PERFORM pg_temp.make_plans(1, 128); END $$;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) <= 128 AS kept, count(*) FILTER (WHERE ident LIKE 'UPDATE ONLY pg_temp.t %') AS of_t
+FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident LIKE '%occ_rows%';
