@@ -79,6 +79,67 @@ SELECT pg_temp.result('occ.update(''t'', ''{"id": 1, "version": 1, "v": "x"}'')'
 SELECT * FROM t ORDER BY id;
 CALL pg_temp.plan('invalidate');
 SELECT pg_temp.result('occ.update(''t'', ''[{"id": 1, "version": 1, "v": "x"}, {"id": 2, "version": 1, "v": "y"}]'')');
+-- What the function in a domain's constraint does when a value is read.  A rule that is made then counts, with or without a plan of its own.
+CREATE FUNCTION pg_temp.read(value text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    CASE value
+        WHEN 'notify' THEN CREATE RULE r AS ON UPDATE TO u DO ALSO NOTIFY occ_reentrant;
+        WHEN 'also' THEN CREATE RULE r AS ON UPDATE TO u DO ALSO UPDATE other SET a = 7, version = version WHERE id = NEW.id;
+        WHEN 'instead' THEN CREATE RULE r AS ON UPDATE TO u DO INSTEAD NOTHING;
+        WHEN 'swap' THEN
+            ALTER TABLE u RENAME a TO c;
+            ALTER TABLE u RENAME b TO a;
+            ALTER TABLE u RENAME c TO b;
+        WHEN 'version' THEN
+            ALTER TABLE u RENAME a TO c;
+            ALTER TABLE u RENAME version TO a;
+            ALTER TABLE u RENAME c TO version;
+        WHEN 'key' THEN
+            ALTER TABLE u RENAME a TO c;
+            ALTER TABLE u RENAME id TO a;
+            ALTER TABLE u RENAME c TO id;
+        WHEN 'plans' THEN PERFORM pg_temp.make_plans(1, 200);
+        ELSE
+    END CASE;
+    RETURN true;
+END $$;
+CREATE DOMAIN pg_temp.read_text AS text CHECK (pg_temp.read(value));
+CREATE PROCEDURE pg_temp.create_u() LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE IF EXISTS u;
+    CREATE TABLE pg_temp.u (id int PRIMARY KEY, v read_text, a text, b int, version bigint NOT NULL DEFAULT 1);
+    INSERT INTO u VALUES (1, '-', 'one', 1000), (2, '-', 'two', 2000);
+    PERFORM occ.enable('u');
+    UPDATE other SET a = 0, version = version;
+END $$;
+SET client_min_messages = warning;
+CALL pg_temp.create_u();
+SELECT pg_temp.result('occ.update(''u'', ''[{"id": 1, "version": 1, "v": "notify"}, {"id": 2, "version": 1, "v": "-"}]'')');
+CALL pg_temp.create_u();
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "also"}'')');
+SELECT id, a FROM other;
+CALL pg_temp.create_u();
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "instead"}'')');
+-- Columns that change their names: none is taken for another of another type, wherever it is compared or returned.
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "swap"}'')');
+CALL pg_temp.create_u();
+SELECT pg_temp.result('occ.update_safely(''u'', ''{"id": 1, "a": "one"}'', ''{"v": "swap"}'', ''{a}'')');
+SELECT pg_temp.result('occ.update_safely(''u'', ''{"id": 1, "b": 1000}'', ''{"v": "swap"}'', ''{b}'')');
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "swap", "a": "x"}'')');
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "version"}'')');
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "version"}'', ''skip'')');
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "key"}'')');
+SELECT pg_temp.result('occ.update(''u'', ''{"id": 1, "version": 1, "v": "plans"}'')');
+SELECT * FROM u ORDER BY id;
+-- The same by a trigger, before the version is read again.
+CREATE FUNCTION pg_temp.rename() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_temp.read('version');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER renames AFTER UPDATE ON u FOR EACH ROW EXECUTE FUNCTION pg_temp.rename();
+SELECT pg_temp.result('occ.touch(''u'', ''{"id": 2, "version": 1}'')');
+RESET client_min_messages;
 -- A plan that could not be made is not kept for ever.
 CALL pg_temp.plan('error');
 SELECT pg_temp.result('occ.update(''t'', ''{"id": 1, "version": 1, "v": "x"}'')') FROM generate_series(1, 3);

@@ -127,6 +127,19 @@ RowsRelation::named(double estimate) const
 }
 
 void
+append_result(StringInfo sql, List **types, const char *expression, Oid type)
+{
+    appendStringInfo(sql, "%s%s", *types != NIL ? ", " : "", expression);
+    *types = lappend_oid(*types, type);
+}
+
+void
+append_result(StringInfo sql, List **types, Form_pg_attribute column)
+{
+    append_result(sql, types, psprintf("t.%s", column_in_sql(column)), column->atttypid);
+}
+
+void
 append_key_condition(StringInfo sql, const Batch &batch)
 {
     const Target &target = batch.target;

@@ -52,6 +52,12 @@ private:
     bool *nulls;
 };
 
+/* Append what a query returns: one expression after another, and their types. */
+void append_result(StringInfo sql, List **types, const char *expression, Oid type);
+
+/* The same for a column of the table, which the query knows as t. */
+void append_result(StringInfo sql, List **types, Form_pg_attribute column);
+
 /* "schema.table AS t" is found by these: append "t.id = i.k1 AND ...". */
 void append_key_condition(StringInfo sql, const Batch &batch);
 

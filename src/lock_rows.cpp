@@ -42,23 +42,24 @@ selects_version(const Batch &batch)
 }
 
 char *
-lock_query(const Batch &batch, std::optional<RowLock> lock)
+lock_query(const Batch &batch, std::optional<RowLock> lock, List **types)
 {
     StringInfoData sql;
     ListCell *cell;
 
     initStringInfo(&sql);
-    appendStringInfoString(&sql, "SELECT i.number");
+    appendStringInfoString(&sql, "SELECT ");
+    append_result(&sql, types, "i.number", INT8OID);
     for (int i = 0; i < batch.compared_count; i++)
-        appendStringInfo(&sql, ", t.%s", column_in_sql(batch.compared[i].column));
+        append_result(&sql, types, batch.compared[i].column);
     if (selects_version(batch))
-        appendStringInfo(&sql, ", t.%s", quote_identifier(NameStr(batch.target.version_column)));
+        append_result(&sql, types, batch.target.version_attribute());
     foreach (cell, batch.frozen)
-        appendStringInfo(
-            &sql, ", t.%s",
-            column_in_sql(TupleDescAttr(batch.target.descriptor(), lfirst_int(cell) - 1)));
-    if (batch.by_tid)
-        appendStringInfoString(&sql, ", t.tableoid, t.ctid");
+        append_result(&sql, types, TupleDescAttr(batch.target.descriptor(), lfirst_int(cell) - 1));
+    if (batch.by_tid) {
+        append_result(&sql, types, "t.tableoid", OIDOID);
+        append_result(&sql, types, "t.ctid", TIDOID);
+    }
     appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(batch));
     append_key_condition(&sql, batch);
     if (lock)
@@ -225,6 +226,7 @@ look_up(Batch *batch, std::optional<RowLock> lock)
     Locking locking = {batch, lock.has_value(), 0, nullptr, nullptr, nullptr};
     RowsRelation rows(*batch, 0);
     RowReceiver receiver;
+    List *types = NIL;
     std::uint64_t next = 0;
 
     batch->by_tid = lock && can_find_by_tid(batch->target);
@@ -237,10 +239,12 @@ look_up(Batch *batch, std::optional<RowLock> lock)
     });
     batch->scratch = static_cast<Value *>(
         palloc(sizeof(Value) * (batch->compared_count + list_length(batch->frozen) + 1)));
+    const char *query = lock_query(*batch, lock, &types);
     init_receiver(&receiver, {}, occ_take_locked_row, &locking);
+    expect_types(&receiver, batch->target.relation, types);
 
     const NamedRows inputs[] = {rows.named()};
-    run_prepared(lock_query(*batch, lock), inputs, parameters, &receiver);
+    run_prepared(query, inputs, parameters, &receiver);
     rows.end();
     raise_what_was_found(locking);
     MemoryContextSwitchTo(old);

@@ -205,6 +205,28 @@ keeps_order(const PlanInUse &plan, const char *input)
     return follows;
 }
 
+bool
+are_of_types(TupleDesc descriptor, const List *types)
+{
+    bool same = descriptor->natts == list_length(types);
+
+    for (int i = 0; same && i < descriptor->natts; i++)
+        same = TupleDescAttr(descriptor, i)->atttypid == list_nth_oid(types, i);
+    return same;
+}
+
+[[noreturn]] void
+raise_altered(Relation table)
+{
+    ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+            errmsg("columns of table \"%s\" were renamed while a set function was at work",
+                   RelationGetRelationName(table)),
+            errdetail("A function that it has called did that: of a constraint, an index, a policy "
+                      "or a trigger."),
+            errhint("Rename columns before the call or after it."), errtable(table));
+    pg_unreachable();
+}
+
 /*
  * The executor starts the receiver once it is in the query's own memory
  * context, and before the first row.
@@ -214,6 +236,8 @@ occ_receiver_startup(DestReceiver *self, int, TupleDesc descriptor)
 {
     auto *receiver = reinterpret_cast<RowReceiver *>(self);
 
+    if (receiver->table != nullptr && !are_of_types(descriptor, receiver->types))
+        raise_altered(receiver->table);
     receiver->descriptor = descriptor;
     if (receiver->mark.kind != CheckedQuery::Kind::none)
         mark_checked_query(receiver->mark);
@@ -289,12 +313,21 @@ init_receiver(RowReceiver *receiver, const CheckedMark &mark,
 {
     receiver->destination = {occ_receive_row, occ_receiver_startup, occ_receiver_shutdown,
                              occ_receiver_destroy, DestTuplestore};
+    receiver->table = nullptr;
+    receiver->types = NIL;
     receiver->mark = mark;
     receiver->descriptor = nullptr;
     receiver->on_row = on_row;
     receiver->on_end = on_end;
     receiver->outer_context = error_context_stack;
     receiver->receiver = argument;
+}
+
+void
+expect_types(RowReceiver *receiver, Relation table, List *types)
+{
+    receiver->table = table;
+    receiver->types = types;
 }
 
 bool

@@ -36,6 +36,8 @@ struct QueryParameters {
  */
 struct RowReceiver {
     DestReceiver destination; /* must come first */
+    Relation table;           /* what the query looks up, or null */
+    List *types;              /* of the columns that it must return then */
     CheckedMark mark;
     TupleDesc descriptor; /* of the result; that of a row's slot may have other names */
     void (*on_row)(void *receiver, TupleTableSlot *slot);
@@ -47,6 +49,13 @@ struct RowReceiver {
 void init_receiver(RowReceiver *receiver, const CheckedMark &mark,
                    void (*on_row)(void *receiver, TupleTableSlot *slot), void *argument,
                    void (*on_end)(void *receiver) = nullptr);
+
+/*
+ * Raise 55006 if the query's columns turn out to be of other types than those:
+ * its text names them, and code of the user's that ran since the table was
+ * opened may have renamed them, which a lock does not keep its own session from.
+ */
+void expect_types(RowReceiver *receiver, Relation table, List *types);
 
 /* The order in which a query goes through the rows of its table. */
 enum class RowOrder : std::uint8_t {

@@ -95,6 +95,7 @@ read_versions(Batch *batch, Operation operation)
     Rereading rereading = {batch, nullptr};
     RowReceiver receiver;
     StringInfoData sql;
+    List *types = NIL;
     std::uint64_t count = 0;
 
     /* Rows that were not written have no version, unless they are found. */
@@ -120,11 +121,13 @@ read_versions(Batch *batch, Operation operation)
             return key;
         });
         initStringInfo(&sql);
-        appendStringInfo(&sql, "SELECT i.number, t.%s FROM occ_rows AS i JOIN %s AS t ON ",
-                         quote_identifier(NameStr(batch->target.version_column)),
-                         table_in_sql(*batch));
+        appendStringInfoString(&sql, "SELECT ");
+        append_result(&sql, &types, "i.number", INT8OID);
+        append_result(&sql, &types, batch->target.version_attribute());
+        appendStringInfo(&sql, " FROM occ_rows AS i JOIN %s AS t ON ", table_in_sql(*batch));
         append_key_condition(&sql, *batch);
         init_receiver(&receiver, {}, occ_take_version, &rereading);
+        expect_types(&receiver, batch->target.relation, types);
         const NamedRows inputs[] = {rows.named()};
         run_prepared(sql.data, inputs, parameters, &receiver);
         if (rereading.ambiguous != nullptr)

@@ -36,13 +36,14 @@ set_columns(const Shape &shape, GivenColumn *columns)
 
 /* What an UPDATE returns of a row: its number, its version, and its key if that will be needed. */
 void
-append_returning(StringInfo sql, const Batch &batch)
+append_returning(StringInfo sql, List **types, const Batch &batch)
 {
-    appendStringInfoString(sql, " RETURNING i.number");
+    appendStringInfoString(sql, " RETURNING ");
+    append_result(sql, types, "i.number", INT8OID);
     if (batch.target.guarded)
-        appendStringInfo(sql, ", t.%s", quote_identifier(NameStr(batch.target.version_column)));
+        append_result(sql, types, batch.target.version_attribute());
     for (int i = 0; batch.rereads && i < batch.target.key_count; i++)
-        appendStringInfo(sql, ", t.%s", column_in_sql(batch.target.key[i].column));
+        append_result(sql, types, batch.target.key[i].column);
 }
 
 /*
@@ -51,7 +52,7 @@ append_returning(StringInfo sql, const Batch &batch)
  * the row, which keeps the version that it has by now.
  */
 char *
-update_query(const Writing &writing, const GivenColumn *columns, int count)
+update_query(const Writing &writing, const GivenColumn *columns, int count, List **types)
 {
     const Batch &batch = *writing.batch;
     const char *separator = "";
@@ -74,12 +75,12 @@ update_query(const Writing &writing, const GivenColumn *columns, int count)
     appendStringInfo(&sql, " FROM occ_rows AS i%s WHERE ",
                      batch.all_given != nullptr && count > 0 ? ", occ_changes AS c" : "");
     append_row_condition(&sql, batch, writing.find);
-    append_returning(&sql, batch);
+    append_returning(&sql, types, batch);
     return sql.data;
 }
 
 char *
-delete_query(const Writing &writing)
+delete_query(const Writing &writing, List **types)
 {
     StringInfoData sql;
 
@@ -87,7 +88,8 @@ delete_query(const Writing &writing)
     appendStringInfo(&sql, "DELETE FROM %s AS t USING occ_rows AS i WHERE ",
                      table_in_sql(*writing.batch));
     append_row_condition(&sql, *writing.batch, writing.find);
-    appendStringInfoString(&sql, " RETURNING i.number");
+    appendStringInfoString(&sql, " RETURNING ");
+    append_result(&sql, types, "i.number", INT8OID);
     return sql.data;
 }
 
@@ -292,15 +294,18 @@ write_statement(Batch *batch, const Shape &shape, Operation operation, Find find
     NamedRows inputs[2] = {rows.named(in_order ? planned_in_order : planned_rows)};
     std::size_t input_count = 1;
     RowReceiver receiver;
+    List *types = NIL;
 
     if (batch->all_given != nullptr && set_count > 0)
         inputs[input_count++] = changes_relation(*batch, shape, set_count);
+    const char *sql = operation == Operation::remove
+                          ? delete_query(writing, &types)
+                          : update_query(writing, columns, set_count, &types);
     const auto kind =
         operation == Operation::touch ? CheckedQuery::Kind::touch : CheckedQuery::Kind::write;
     init_receiver(&receiver, {kind, batch->target.relid(), batch->target.version_column},
                   occ_take_written_row, &writing, in_order ? occ_refuse_rows_left_out : nullptr);
-    const char *sql = operation == Operation::remove ? delete_query(writing)
-                                                     : update_query(writing, columns, set_count);
+    expect_types(&receiver, batch->target.relation, types);
     const bool done = run_prepared(sql, {inputs, input_count}, parameters, &receiver,
                                    in_order ? RowOrder::of_input : RowOrder::any);
     if (writing.ambiguous != nullptr)
