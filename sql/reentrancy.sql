@@ -149,3 +149,29 @@ DO $$ BEGIN PERFORM pg_temp.make_plans(1, 128); END $$;
 RESET SESSION AUTHORIZATION;
 SELECT count(*) <= 128 AS kept, count(*) FILTER (WHERE ident LIKE 'UPDATE ONLY pg_temp.t %') AS of_t
 FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident LIKE '%occ_rows%';
+
+-- An = that calls a set function which compares the same type; only a superuser makes an operator class, but anybody uses it.
+CREATE TYPE pair AS (a int, b int);
+CREATE TABLE outer_pair (id int PRIMARY KEY, p pair, x int);
+INSERT INTO outer_pair VALUES (1, '(1,1)'), (2, '(2,2)'), (3, '(3,)');
+CREATE TABLE inner_pair AS TABLE outer_pair;
+ALTER TABLE inner_pair ADD PRIMARY KEY (id);
+CREATE FUNCTION update_inner(pair) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM inner_pair WHERE x IS NULL) THEN
+        UPDATE inner_pair SET x = 0;
+        PERFORM occ.update_safely('inner_pair', (SELECT jsonb_agg(to_jsonb(i)) FROM inner_pair AS i), '{"x": 5}', '{p}');
+    END IF;
+    RETURN true;
+END $$;
+CREATE FUNCTION pair_eq(pair, pair) RETURNS boolean LANGUAGE sql
+AS 'SELECT update_inner($1) AND ($1).a = ($2).a AND ($1).b = ($2).b';
+CREATE FUNCTION pair_cmp(pair, pair) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT btint4cmp(($1).a, ($2).a)';
+CREATE OPERATOR === (FUNCTION = pair_eq, LEFTARG = pair, RIGHTARG = pair);
+CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS OPERATOR 3 ===, FUNCTION 1 pair_cmp(pair, pair);
+SELECT key, status FROM occ.update_safely('outer_pair', (SELECT jsonb_agg(to_jsonb(o)) FROM outer_pair AS o), '{"x": 7}', '{p}');
+SELECT * FROM outer_pair JOIN inner_pair USING (id) ORDER BY id;
+SELECT key, status FROM occ.update_safely('outer_pair', '{"id": 3, "p": {"a": 3, "b": 4}}', '{"x": 8}', '{p}', 'skip');
+SET client_min_messages = warning;
+DROP TABLE outer_pair, inner_pair;
+DROP TYPE pair CASCADE;

@@ -121,7 +121,11 @@ equality_of(Form_pg_attribute column)
 {
     TypeCacheEntry *type = lookup_type_cache(column->atttypid, TYPECACHE_EQ_OPR_FINFO);
 
-    return OidIsValid(type->eq_opr_finfo.fn_oid) ? &type->eq_opr_finfo : nullptr;
+    if (!OidIsValid(type->eq_opr_finfo.fn_oid))
+        return nullptr;
+    auto *equals = static_cast<FmgrInfo *>(palloc(sizeof(FmgrInfo)));
+    fmgr_info_copy(equals, &type->eq_opr_finfo, CurrentMemoryContext);
+    return equals;
 }
 
 Batch *

@@ -25,7 +25,8 @@ struct ComparedColumn {
 /* A column that an element gives a value for, other than its key and what is compared. */
 struct GivenColumn {
     Form_pg_attribute column;
-    int frozen; /* for one that can't be set: its place in Batch::frozen; else -1 */
+    int frozen;       /* for one that can't be set: its place in Batch::frozen; else -1 */
+    FmgrInfo *equals; /* for such a one, or null if its type has none */
 };
 
 /* A set of given columns.  Elements that give the same ones share it, and are written together. */
@@ -87,7 +88,11 @@ element_number(const Batch &batch, const BatchRow &row)
     return static_cast<std::uint64_t>(&row - batch.rows) + 1;
 }
 
-/* The function behind the = of a column's type, or null if it has none. */
+/*
+ * The function behind the = of a column's type, or null if it has none.  A copy
+ * in the current memory context: a function in SQL keeps its state in there
+ * while it runs, and may lead to a set function that compares the same type.
+ */
 FmgrInfo *equality_of(Form_pg_attribute column);
 
 /* The row locks that a set function can take, by their names in SQL. */

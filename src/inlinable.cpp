@@ -12,11 +12,13 @@ namespace {
 
 /* A function that was seen to be our guard, until some function changes. */
 Oid known_guard = InvalidOid;
+std::uint64_t changes_of_functions = 0;
 
 extern "C" void
 occ_functions_changed(Datum, int, uint32)
 {
     known_guard = InvalidOid;
+    changes_of_functions++;
 }
 
 /*
@@ -34,9 +36,11 @@ is_guard(Oid function)
         CacheRegisterSyscacheCallback(PROCOID, occ_functions_changed, Datum{0});
         watching = true;
     }
+    const std::uint64_t changes = changes_of_functions;
     if (!is_our_function(function, "occ_guard", occ_guard))
         return false;
-    known_guard = function;
+    if (changes == changes_of_functions) /* else what was seen may be out of date */
+        known_guard = function;
     return true;
 }
 
@@ -166,7 +170,10 @@ find_inlinable_guard(Relation relation, TriggerDesc *const &triggers, InlinableG
         !is_guard(guard->trigger->tgfoid))
         return false;
 
-    /* To look up the function may have rebuilt the relation; being locked, it has the same ones. */
+    /*
+     * To look up the function may have rebuilt the relation; being locked, it has the same ones.
+     * Nothing from here on looks anything up, so the arguments stay where they are.
+     */
     guard->trigger = only_before_trigger(*triggers);
     const Arguments arguments = arguments_of(*guard->trigger);
     const Options options = parse_options(arguments.span());

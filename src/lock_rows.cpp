@@ -84,9 +84,18 @@ values_are_equal(FmgrInfo *equals, Form_pg_attribute column, const Value &a, con
 {
     if (a.isnull || b.isnull)
         return a.isnull == b.isnull;
-    if (equals == nullptr)
+    const auto are_same_bits = [&]() {
         return datum_image_eq(a.datum, b.datum, column->attbyval, column->attlen);
-    return DatumGetBool(FunctionCall2Coll(equals, column->attcollation, a.datum, b.datum));
+    };
+    if (equals == nullptr)
+        return are_same_bits();
+
+    LOCAL_FCINFO(call, 2);
+    InitFunctionCallInfoData(*call, equals, 2, column->attcollation, nullptr, nullptr);
+    call->args[0] = {a.datum, false};
+    call->args[1] = {b.datum, false};
+    const bool same = DatumGetBool(FunctionCallInvoke(call));
+    return call->isnull ? are_same_bits() : same; /* an = in SQL may not know */
 }
 
 bool
@@ -112,8 +121,8 @@ check_frozen(Locking *locking, const BatchRow &row, const Value *frozen)
 
     for (int i = 0; i < row.shape->given_count; i++) {
         const GivenColumn &column = row.shape->given[i];
-        if (column.frozen >= 0 && !values_are_equal(equality_of(column.column), column.column,
-                                                    given[i], frozen[column.frozen])) {
+        if (column.frozen >= 0 &&
+            !values_are_equal(column.equals, column.column, given[i], frozen[column.frozen])) {
             locking->changes_frozen = &row;
             locking->frozen_column = column.column;
         }

@@ -65,7 +65,9 @@ shape_of(Batch *batch, const GivenColumn *given, int count, Shape *guess)
     for (int i = 0; i < count; i++) {
         GivenColumn *column = &shape->given[i];
         column->frozen = -1;
+        column->equals = nullptr;
         if (is_frozen(column->column)) {
+            column->equals = equality_of(column->column);
             batch->frozen = list_append_unique_int(batch->frozen, column->column->attnum);
             for (int k = 0; k < list_length(batch->frozen); k++) {
                 if (list_nth_int(batch->frozen, k) == column->column->attnum)
