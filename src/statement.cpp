@@ -109,6 +109,7 @@ may_select(Oid reader, Oid relid, const char *column)
 bool
 planned_for(Oid reader, const QueryDesc *query)
 {
+    /* The portal may be an outer one, or have no statements any more: then this is none of them. */
     if (ActivePortal == nullptr || !list_member_ptr(ActivePortal->stmts, query->plannedstmt))
         return true;
     if (ActivePortal->cplan != nullptr)
@@ -242,6 +243,9 @@ settle_unproven(const Findings &findings, const UnprovenKind &kind, const QueryD
 /*
  * Raise what was found, warnings first.  Returns only if there were no errors.
  * query is null at commit.
+ *
+ * Code that runs meanwhile can't add to these findings: every query has its
+ * own.  A cancel that a warning lets through leaves them to the rollback.
  */
 void
 settle(Findings *findings, QueryDesc *query)
