@@ -177,3 +177,36 @@ SELECT occ.enable('e', 'at', token => 'read', time_precision => 'ms');
 UPDATE e SET at = 4102444800.6 WHERE id = 2;
 UPDATE e SET at = 4102444800.500 WHERE id = 2 RETURNING at;
 DROP TABLE e;
+
+-- A clock of whole seconds, as some ORMs have one, can't tell apart two updates within a second: what it stamps may as well be what
+-- another client has read.  Refused, and the hint says what to do; under orm, where the guard adds nothing to the clock, it is an echo.
+CREATE TABLE s (id int PRIMARY KEY, note text, at timestamptz, e float8);
+INSERT INTO s VALUES (1, 'stored within the second', '2026-01-01 12:00:00.6+00', 1767268800.6), (2, 'at its end', '2026-01-01 12:00:01+00', 1767268801),
+                     (3, 'later', '2026-01-01 12:00:01.1+00', 1767268801.1);
+CREATE FUNCTION hint(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'passed';
+EXCEPTION WHEN SQLSTATE 'PT409' THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN CASE WHEN hint ~ 'whole seconds' THEN 'seconds' ELSE 'read again' END;
+END $$;
+SELECT occ.enable('s', 'at');
+SELECT id, hint(format('UPDATE s SET at = ''2026-01-01 12:00:00+00'' WHERE id = %s', id)), hint(format('UPDATE s SET at = ''2026-01-01 12:00:00.1+00'' WHERE id = %s', id)) AS finer FROM s ORDER BY id;
+UPDATE s SET at = '2026-01-01 12:00:00+00' WHERE id = 1;
+SELECT occ.enable('s', 'at', preset => 'strict');
+SELECT hint('UPDATE s SET at = ''2026-01-01 12:00:00+00'' WHERE id = 1');
+SELECT occ.disable('s');
+SELECT occ.enable('s', 'e');
+SELECT id, hint(format('UPDATE s SET e = 1767268800 WHERE id = %s', id)), hint(format('UPDATE s SET e = 1767268800.1 WHERE id = %s', id)) AS finer FROM s ORDER BY id;
+SELECT occ.disable('s');
+ALTER TABLE s ALTER COLUMN at TYPE timestamptz(0);
+UPDATE s SET at = '2026-01-01 12:00:00+00';
+SELECT occ.enable('s', 'at', preset => 'orm');
+UPDATE s SET note = 'saved', at = '2026-01-01 12:00:00+00' WHERE id = 1;
+UPDATE s SET note = 'saved', at = '2026-01-01 12:00:00+00' WHERE id = 1;
+SELECT note, at = '2026-01-01 12:00:00+00' AS unmoved FROM s WHERE id = 1;
+DROP TABLE s;
+DROP FUNCTION hint;

@@ -111,7 +111,8 @@ set_object_fields(const TableName &name)
  * not another try.
  */
 const char *
-hint_of(std::uint64_t conflicts, std::uint64_t stated_next, bool written)
+hint_of(std::uint64_t conflicts, std::uint64_t stated_next, std::uint64_t stated_seconds,
+        bool written)
 {
     StringInfoData hint;
 
@@ -130,6 +131,10 @@ hint_of(std::uint64_t conflicts, std::uint64_t stated_next, bool written)
             "an ORM that moves the version by itself, guard the table with preset => "
             "'orm'.",
             stated_next < conflicts ? " " : "");
+    if (stated_seconds > 0)
+        appendStringInfoString(
+            &hint, " If the client did not read that time, but stamps whole seconds, let it stamp "
+                   "finer ones: a clock of seconds can't tell apart two updates within one.");
     return hint.data;
 }
 
@@ -141,6 +146,7 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     const TableName *first = nullptr;
     std::uint64_t conflicts = 0;
     std::uint64_t stated_next = 0;
+    std::uint64_t stated_seconds = 0;
     List *roots = NIL;
     StringInfoData others;
 
@@ -151,6 +157,7 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
             first = &table->name;
         conflicts += table->conflicts;
         stated_next += table->stated_next;
+        stated_seconds += table->stated_seconds;
         roots = list_append_unique_oid(roots, table->name.root);
     }
     if (first == nullptr)
@@ -162,13 +169,13 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     else if (list_length(roots) > 2)
         appendStringInfo(&others, " and %d other tables", list_length(roots) - 1);
 
-    ereport(
-        elevel, errcode(settings::conflict_sqlstate()),
-        errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
-               conflicts == 1 ? "row" : "rows", first->table, others.data),
-        errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
-        errhint("%s", hint_of(conflicts, stated_next, elevel < ERROR && !findings.wrote_nothing)),
-        (set_object_fields(*first), 0));
+    ereport(elevel, errcode(settings::conflict_sqlstate()),
+            errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
+                   conflicts == 1 ? "row" : "rows", first->table, others.data),
+            errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
+            errhint("%s", hint_of(conflicts, stated_next, stated_seconds,
+                                  elevel < ERROR && !findings.wrote_nothing)),
+            (set_object_fields(*first), 0));
 }
 
 void

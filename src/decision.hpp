@@ -81,6 +81,19 @@ states_next(const T &type, Token token, const Maybe<typename T::value_type> &sto
                        : type.over_null(stated.value)) == Standing::next;
 }
 
+/* Was a stamp of whole seconds stated, where a stamp may pass?  For the hint. */
+template <VersionType T>
+bool
+states_seconds(const T &type, Token token, const Maybe<typename T::value_type> &stored,
+               const Maybe<typename T::value_type> &stated)
+{
+    if constexpr (requires { type.may_be_seconds(stated.value, stored.value); })
+        return token != Token::read && stored.has && stated.has &&
+               type.may_be_seconds(stated.value, stored.value);
+    else
+        return false;
+}
+
 }  // namespace occ
 
 #endif

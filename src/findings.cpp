@@ -292,6 +292,7 @@ record_stale(const Refusal &refusal)
                             name_of(refusal.policy->token).data()));
     table->conflicts++;
     table->stated_next += refusal.stated_next;
+    table->stated_seconds += refusal.stated_seconds;
 
     /* A row that several source rows match is refused several times, and listed once. */
     if (findings->listed >= static_cast<std::uint64_t>(settings::max_reported_rows) ||

@@ -69,6 +69,7 @@ struct TableFindings {
 
     std::uint64_t conflicts;   /* refused row matches */
     std::uint64_t stated_next; /* those of them that stated the next version, under token "read" */
+    std::uint64_t stated_seconds; /* ... that may have stated a stamp of whole seconds */
 
     Unproven unstated_update;
     Unproven undecided_update; /* what states a version, and what does not, can't be told apart */
@@ -124,6 +125,7 @@ struct Refusal {
     bool expected_null;
     bool actual_null;
     bool stated_next;
+    bool stated_seconds;
 };
 
 /* How errors name a table, without what was compared; allocated in the current context. */

@@ -150,7 +150,8 @@ settle(const Row &row, const T &type)
                   .actual = row.stored,
                   .expected_null = row.stated_null,
                   .actual_null = row.stored_null,
-                  .stated_next = states_next(type, guard.policy.token, stored, stated)});
+                  .stated_next = states_next(type, guard.policy.token, stored, stated),
+                  .stated_seconds = states_seconds(type, guard.policy.token, stored, stated)});
     return guard.policy.enforce == Enforce::warn ? bumped(row, type, stored) : nullptr;
 }
 

@@ -61,7 +61,10 @@ report_rechecked(const InlinedUpdate &update, const Versions &row, const T &type
                       .actual_null = row.stored_null,
                       .stated_next = states_next(type, update.policy.token,
                                                  decode_maybe<T>(row.stored, row.stored_null),
-                                                 decode_maybe<T>(row.stated, row.stated_null))});
+                                                 decode_maybe<T>(row.stated, row.stated_null)),
+                      .stated_seconds = states_seconds(
+                          type, update.policy.token, decode_maybe<T>(row.stored, row.stored_null),
+                          decode_maybe<T>(row.stated, row.stated_null))});
 }
 
 /* The version to write, in place of the stated one. */

@@ -193,6 +193,16 @@ struct TimeVersion {
     }
 
     static constexpr Standing over_null(Value) { return Standing::stamp; }
+
+    /*
+     * May a stated time be the stamp of a clock of seconds, behind what was
+     * stored within the same one?  It may be what was read, too.
+     */
+    static bool may_be_seconds(Value stated, Value stored)
+    {
+        return stored > stated && stored - stated <= Derived::second &&
+               Derived::floor_to(stated, Derived::second) == stated;
+    }
 };
 
 /* timestamp and timestamptz: microseconds, as PostgreSQL stores them. */
@@ -201,6 +211,7 @@ struct Timestamps : TimeVersion<Timestamps, std::int64_t> {
     static constexpr std::int64_t infinity = std::numeric_limits<std::int64_t>::max();
     /* The first microsecond that PostgreSQL refuses: 294277-01-01 UTC. */
     static constexpr std::int64_t end = 9223371331200000000;
+    static constexpr std::int64_t second = 1000000;
 
     std::int64_t resolution = 1; /* smallest step that the column's typmod can hold */
     std::int64_t precision = 1;  /* time_precision: finer differences don't count */
@@ -256,6 +267,8 @@ struct Timestamps : TimeVersion<Timestamps, std::int64_t> {
 
 /* double precision: seconds since 1970. */
 struct EpochSeconds : TimeVersion<EpochSeconds, double> {
+    static constexpr double second = 1;
+
     double precision = 0; /* seconds; 0: every difference counts */
     StatementClock clock;
 
@@ -279,6 +292,8 @@ struct EpochSeconds : TimeVersion<EpochSeconds, double> {
     {
         return precision <= 0.001 && clock.is_unread_start(stated, seconds);
     }
+
+    static double floor_to(double t, double unit) { return std::floor(t / unit) * unit; }
 
     static constexpr double first(const Fresh &fresh) { return seconds(fresh.now); }
 
