@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <string_view>
 
@@ -69,9 +70,6 @@ struct Options {
     std::string_view value;                       /* the value it was given */
     std::span<const std::string_view> valid = {}; /* the values it takes */
 };
-
-inline constexpr std::array<std::string_view, 9> option_names = {
-    "preset", "token", "echo", "unstated", "deletes", "enforce", "time_precision", "key", "ignore"};
 
 constexpr NameList::Step
 NameList::next(std::span<char, max_identifier + 1> buffer, std::size_t *length)
@@ -183,35 +181,68 @@ parse_value(Options *options, std::string_view value, E *result)
     return false;
 }
 
-/* Apply one option; its name is known to be one of option_names. */
 constexpr bool
-apply_option(Options *options, std::string_view name, std::string_view value)
+apply_preset(Options *options, std::string_view value)
 {
-    Policy &policy = options->policy;
+    if (!parse_value(options, value, &options->preset))
+        return false;
+    options->policy = policy_of(options->preset);
+    return true;
+}
 
-    if (name == "token")
-        return parse_value(options, value, &policy.token);
-    if (name == "echo")
-        return parse_value(options, value, &policy.echo);
-    if (name == "unstated")
-        return parse_value(options, value, &policy.unstated);
-    if (name == "deletes") {
-        options->deletes_given = true;
-        return parse_value(options, value, &policy.deletes);
-    }
-    if (name == "enforce")
-        return parse_value(options, value, &policy.enforce);
-    if (name == "time_precision")
-        return parse_value(options, value, &policy.time_precision);
+template <auto policy>
+constexpr bool
+apply_policy(Options *options, std::string_view value)
+{
+    return parse_value(options, value, &(options->policy.*policy));
+}
+
+constexpr bool
+apply_deletes(Options *options, std::string_view value)
+{
+    options->deletes_given = true;
+    return parse_value(options, value, &options->policy.deletes);
+}
+
+template <auto list>
+constexpr bool
+apply_names(Options *options, std::string_view value)
+{
     if (!well_formed(value)) {
         options->problem = OptionProblem::bad_names;
         return false;
     }
-    (name == "key" ? options->key : options->ignore) = value;
+    options->*list = value;
     return true;
 }
 
 }  // namespace detail
+
+/* An option of a guard.  A reference, so that none can be without what applies it. */
+struct Option {
+    std::string_view name;
+    bool (&apply)(Options *options, std::string_view value);
+};
+
+inline constexpr Option preset_option = {"preset", detail::apply_preset};
+inline constexpr Option option_table[] = {
+    preset_option,
+    {"token", detail::apply_policy<&Policy::token>},
+    {"echo", detail::apply_policy<&Policy::echo>},
+    {"unstated", detail::apply_policy<&Policy::unstated>},
+    {"deletes", detail::apply_deletes},
+    {"enforce", detail::apply_policy<&Policy::enforce>},
+    {"time_precision", detail::apply_policy<&Policy::time_precision>},
+    {"key", detail::apply_names<&Options::key>},
+    {"ignore", detail::apply_names<&Options::ignore>},
+};
+
+inline constexpr auto option_names = [] {
+    std::array<std::string_view, std::size(option_table)> names = {};
+    std::transform(std::begin(option_table), std::end(option_table), names.begin(),
+                   [](const Option &option) { return option.name; });
+    return names;
+}();
 
 /*
  * Parse the arguments of a guard.  The preset is applied first, wherever it
@@ -245,26 +276,23 @@ parse_options(std::span<const std::string_view> arguments)
             options.culprit = name;
             options.value = value;
 
-            const auto *known = std::find(option_names.begin(), option_names.end(), name);
-            if (known == option_names.end()) {
+            const auto *option =
+                std::find_if(std::begin(option_table), std::end(option_table),
+                             [&](const Option &known) { return known.name == name; });
+            if (option == std::end(option_table)) {
                 options.problem = OptionProblem::unknown;
                 options.valid = option_names;
                 return options;
             }
-            if (presets != (name == "preset"))
+            if (presets != (name == preset_option.name))
                 continue;
-            bool &repeated = seen[static_cast<std::size_t>(known - option_names.begin())];
+            bool &repeated = seen[static_cast<std::size_t>(option - option_table)];
             if (repeated) {
                 options.problem = OptionProblem::repeated;
                 return options;
             }
             repeated = true;
-            if (presets) {
-                if (!detail::parse_value(&options, value, &options.preset))
-                    return options;
-                options.policy = policy_of(options.preset);
-            }
-            else if (!detail::apply_option(&options, name, value))
+            if (!option->apply(&options, value))
                 return options;
         }
     }

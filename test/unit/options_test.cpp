@@ -88,6 +88,46 @@ TEST(Options, EveryValueOfEveryOption)
     EXPECT_EQ(parsed({"v", "ignore={a=b}"}).ignore, "{a=b}") << "the first = separates";
 }
 
+/* What is not as it is by default. */
+std::string
+changed(const Options &options)
+{
+    const Options by_default;
+    std::string result;
+
+    const auto compare = [&](const char *name, const auto &before, const auto &after) {
+        if (before != after)
+            result += result.empty() ? name : std::string(" ") + name;
+    };
+    compare("preset", by_default.preset, options.preset);
+    compare("token", by_default.policy.token, options.policy.token);
+    compare("echo", by_default.policy.echo, options.policy.echo);
+    compare("unstated", by_default.policy.unstated, options.policy.unstated);
+    compare("deletes", by_default.policy.deletes, options.policy.deletes);
+    compare("enforce", by_default.policy.enforce, options.policy.enforce);
+    compare("time_precision", by_default.policy.time_precision, options.policy.time_precision);
+    compare("key", by_default.key, options.key);
+    compare("ignore", by_default.ignore, options.ignore);
+    return result;
+}
+
+TEST(Options, EachNameStandsForItself)
+{
+    const std::vector<std::string> arguments = {
+        "preset=orm",   "token=read",        "echo=keep", "unstated=keep", "deletes=checked",
+        "enforce=warn", "time_precision=ms", "key={a}",   "ignore={a}",
+    };
+
+    ASSERT_EQ(arguments.size(), option_names.size()) << "a new option needs a line here";
+    for (std::size_t i = 0; i < arguments.size(); i++) {
+        const Options options = parsed({"v", arguments[i]});
+        EXPECT_EQ(arguments[i].substr(0, arguments[i].find('=')), option_names[i]);
+        EXPECT_EQ(options.problem, OptionProblem::none) << arguments[i];
+        EXPECT_EQ(changed(options),
+                  i == 0 ? "preset token echo unstated" : std::string(option_names[i]));
+    }
+}
+
 TEST(Options, Problems)
 {
     EXPECT_EQ(parsed({""}).problem, OptionProblem::empty_version_column);
