@@ -29,6 +29,7 @@ REGRESS = \
 	triggers \
 	ddl \
 	enable \
+	disable \
 	arguments \
 	settings \
 	privileges \

@@ -78,7 +78,7 @@ SET quote_all_identifiers = on;
 SET array_nulls = off;
 SET transform_null_equals = on;
 SET check_function_bodies = off;
-CREATE TABLE "a\'b""%s" ("k\'}{,""" int PRIMARY KEY, "v\'}{,""" int NOT NULL DEFAULT 1, "NULL" text);
+CREATE TABLE "a\'b""%s" ("k\'}{,""" int PRIMARY KEY, "NULL" text);
 SELECT occ.enable('"a\\''b""%s"', 'v\\''}{,"', ignore => ARRAY['NULL'::name], key => ARRAY['k\\''}{,"'::name]);
 INSERT INTO "a\'b""%s" VALUES (1);
 UPDATE "a\'b""%s" SET "v\'}{,""" = 7;

@@ -22,8 +22,9 @@ SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = '_occ_guard';
 ALTER TABLE t ADD COLUMN updated_at timestamptz DEFAULT now();
 SELECT occ.enable('t', 'updated_at', time_precision => 'ms');
 SELECT version_column, version_type, time_precision FROM occ.tables;
-SELECT occ.disable('t', drop_column => true);
-SELECT occ.disable('t', drop_column => true);
+SELECT occ.disable('t');
+SELECT occ.disable('t');
+ALTER TABLE t DROP COLUMN updated_at;
 \d t
 
 -- Options that make no sense.
@@ -105,7 +106,8 @@ SELECT table_name, key_columns FROM occ.tables;
 RESET ROLE;
 ALTER TABLE t OWNER TO CURRENT_USER;
 REVOKE CREATE ON SCHEMA public FROM occ_owner;
-SELECT occ.disable('t', true);
+SELECT occ.disable('t');
+ALTER TABLE t DROP COLUMN version;
 
 -- Another trigger in the guard's place; a guard of another name.
 CREATE TRIGGER _occ_guard BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
@@ -115,7 +117,8 @@ ALTER TABLE t ADD COLUMN version int;
 CREATE TRIGGER by_hand BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION occ.guard();
 SELECT occ.enable('t');
 SELECT table_name, version_type FROM occ.tables;
-SELECT occ.disable('t', true);
+SELECT occ.disable('t');
+ALTER TABLE t DROP COLUMN version;
 \d t
 DROP TABLE t;
 

@@ -91,7 +91,8 @@ UPDATE u SET n = 5, version = version + 1;
 DROP TABLE u;
 
 -- Every type of version.
-SELECT occ.disable('t', drop_column => true);
+SELECT occ.disable('t');
+ALTER TABLE t DROP COLUMN version;
 DO $$
 DECLARE
     type text;
@@ -107,7 +108,8 @@ BEGIN
                 judge('UPDATE t SET v = v, n = 1'),
                 judge('UPDATE t SET v = v, n = 2'),
                 CASE WHEN preset = 'strict' THEN '-' ELSE judge('UPDATE t SET n = 3') END;
-            PERFORM occ.disable('t', drop_column => true);
+            PERFORM occ.disable('t');
+            ALTER TABLE t DROP COLUMN v;
         END LOOP;
     END LOOP;
 END $$;

@@ -37,11 +37,13 @@ configured_arguments()
     return arguments;
 }
 
+/* Has somebody chosen other options?  Who has made the column is none. */
 bool
-same_arguments(const Arguments &a, const Arguments &b)
+same_options(const Options &a, const Options &b)
 {
-    return std::equal(a.items.begin(), a.items.begin() + a.count, b.items.begin(),
-                      b.items.begin() + b.count);
+    return a.problem == OptionProblem::none && a.version_column == b.version_column &&
+           a.policy == b.policy && a.deletes_given == b.deletes_given && a.ignore == b.ignore &&
+           a.key == b.key;
 }
 
 /* The guard of a table, which is locked for it. */
@@ -289,7 +291,8 @@ make_way_for_attach(const AlterTableStmt *statement, const PartitionCmd *attach,
 
     if (has_guard(partition, guard, [&](const Trigger &trigger) {
             return !trigger.tgisclone && strcmp(trigger.tgname, guard_name) == 0 &&
-                   same_arguments(arguments_of(trigger), arguments);
+                   same_options(parse_options(arguments_of(trigger).span()),
+                                parse_options(arguments.span()));
         }))
         run_ddl(psprintf("DROP TRIGGER %s ON %s", guard_name, qualified_name(partition)));
 }

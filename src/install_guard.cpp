@@ -143,9 +143,9 @@ describe_change(StringInfo text, const char *name, std::string_view before, std:
 
 /* What differs between two guards, for the user; empty if nothing does. */
 char *
-changes_between(const InstalledGuard &installed, bool all_enabled, const Options &after)
+changes_between(const InstalledGuard &installed, bool all_enabled, const Options &before,
+                const Options &after)
 {
-    const Options before = parse_options(installed.arguments.span());
     StringInfoData text;
 
     initStringInfo(&text);
@@ -211,13 +211,30 @@ open_for_guard(Oid relid, const char *column, bool *add_column)
 /* The guarded table that another one inherits from. */
 struct Parent {
     Oid relid;
-    const char
-        *key; /* its key as an argument: inheritance passes on columns but no index; or null */
+    const char *key; /* its key as an argument: inheritance passes on no index; or null */
+    ColumnOrigin column;
 };
 
-/* Guard one table, which may inherit from another.  Returns its key as an argument, or null if it
- * has none. */
-char *
+/*
+ * Whose is a version column that is there already?  What was noted when it was
+ * added holds for as long as the guard goes by that column.  A child has it of
+ * its parent, unless it had one before.
+ */
+ColumnOrigin
+origin_of(Relation relation, const VersionColumn &version, const Options &options,
+          const Options &before, const Parent *parent)
+{
+    if (before.problem == OptionProblem::none && before.version_column == options.version_column &&
+        before.column == ColumnOrigin::added)
+        return ColumnOrigin::added;
+    if (parent == nullptr ||
+        TupleDescAttr(RelationGetDescr(relation), version.attnum - 1)->attislocal)
+        return ColumnOrigin::own;
+    return parent->column;
+}
+
+/* Guard one table, which may inherit from another.  Returns what its children have to know. */
+Parent
 guard_table(Oid relid, Oid guard, Arguments arguments, KeyRule rule, const Parent *parent)
 {
     check_may_guard(relid);
@@ -241,23 +258,30 @@ guard_table(Oid relid, Oid guard, Arguments arguments, KeyRule rule, const Paren
     const Key key = check_key(relation, options, version, rule, parent != nullptr);
     check_ignore(relation, options, version);
     give_warnings(relation, options, version);
+    const Options before = parse_options(installed.arguments.span());
+    const ColumnOrigin origin =
+        add_column ? ColumnOrigin::added : origin_of(relation, version, options, before, parent);
     relation_close(relation, NoLock); /* DDL refuses a table that is open */
 
     if (add_column)
         add_version_column(relid, column);
+    if (origin == ColumnOrigin::added)
+        arguments.add("column=added");
 
-    const char *changes = installed.exists ? changes_between(installed, all_enabled, options) : "";
-    if (!installed.exists || *changes != '\0')
+    const char *changes =
+        installed.exists ? changes_between(installed, all_enabled, before, options) : "";
+    const bool is_noted = origin == before.column;
+    if (!installed.exists || *changes != '\0' || !is_noted)
         create_trigger(relid, guard, options.policy.deletes, arguments);
     if (*changes != '\0')
         ereport(NOTICE, errmsg("guard of table \"%s\" changes: %s", get_rel_name(relid), changes));
-    else if (installed.exists && parent == nullptr)
+    else if (installed.exists && parent == nullptr && !add_column)
         ereport(NOTICE, errmsg("table \"%s\" is guarded already, and nothing changes",
                                get_rel_name(relid)));
     else if (!installed.exists && parent != nullptr)
         ereport(NOTICE, errmsg("table \"%s\" inherits from \"%s\" and is guarded as well",
                                get_rel_name(relid), get_rel_name(parent->relid)));
-    return key.count > 0 ? names_argument("key", key_names(relid, key)) : nullptr;
+    return {relid, key.count > 0 ? names_argument("key", key_names(relid, key)) : nullptr, origin};
 }
 
 }  // namespace
@@ -265,7 +289,7 @@ guard_table(Oid relid, Oid guard, Arguments arguments, KeyRule rule, const Paren
 void
 install_guard(Oid relid, Oid guard, const Arguments &arguments, KeyRule rule)
 {
-    const Parent self = {relid, guard_table(relid, guard, arguments, rule, nullptr)};
+    const Parent self = guard_table(relid, guard, arguments, rule, nullptr);
 
     ListCell *cell;
     foreach (cell, inheritance_children(relid, ShareRowExclusiveLock))

@@ -64,6 +64,7 @@ struct Options {
     bool deletes_given = false; /* by itself, not by the preset */
     std::string_view ignore;    /* array literals; empty if the option is not given */
     std::string_view key;
+    ColumnOrigin column = ColumnOrigin::own;
 
     OptionProblem problem = OptionProblem::none;
     std::string_view culprit;                     /* the option or argument in question */
@@ -204,6 +205,12 @@ apply_deletes(Options *options, std::string_view value)
     return parse_value(options, value, &options->policy.deletes);
 }
 
+constexpr bool
+apply_column(Options *options, std::string_view value)
+{
+    return parse_value(options, value, &options->column);
+}
+
 template <auto list>
 constexpr bool
 apply_names(Options *options, std::string_view value)
@@ -235,6 +242,7 @@ inline constexpr Option option_table[] = {
     {"time_precision", detail::apply_policy<&Policy::time_precision>},
     {"key", detail::apply_names<&Options::key>},
     {"ignore", detail::apply_names<&Options::ignore>},
+    {"column", detail::apply_column},
 };
 
 inline constexpr auto option_names = [] {

@@ -30,6 +30,9 @@ enum class Deletes : std::uint8_t { allow, checked };
 /* The coarsest difference between two times that a client can see. */
 enum class TimePrecision : std::uint8_t { us, ms, s };
 
+/* Whose the version column is: the application's, or one that occ.enable() has added. */
+enum class ColumnOrigin : std::uint8_t { own, added };
+
 enum class Preset : std::uint8_t { shared, strict, orm };
 
 /* A value's names in SQL, in the order of its enumerators. */
@@ -49,6 +52,8 @@ template <>
 inline constexpr std::array<std::string_view, 2> names_of<Deletes> = {"allow", "checked"};
 template <>
 inline constexpr std::array<std::string_view, 3> names_of<TimePrecision> = {"us", "ms", "s"};
+template <>
+inline constexpr std::array<std::string_view, 2> names_of<ColumnOrigin> = {"own", "added"};
 template <>
 inline constexpr std::array<std::string_view, 3> names_of<Preset> = {"shared", "strict", "orm"};
 

@@ -126,6 +126,13 @@ sub check_guard
             ALTER TABLE plain RENAME TO renamed;
             UPDATE renamed SET name = 'y' WHERE id = 1 RETURNING version}),
         "4\n11\nt\n1\n1\n5", "$database: a current one is not");
+
+    # Whose the version column is was restored as well.
+    my ($status, $stdout, $stderr) =
+        $node->psql($database, "\\set VERBOSITY sqlstate\nSELECT occ.disable('parent', drop_column => true)");
+    is($stderr, 'psql:<stdin>:2: ERROR:  55000', "$database: a column of the application's own is not dropped");
+    is( $node->safe_psql($database, q{SELECT occ.disable('renamed', drop_column => true); SELECT * FROM renamed WHERE id = 1}),
+        "\n1|y", "$database: one that occ.enable() has added is");
 }
 
 my $contents = contents('origin');

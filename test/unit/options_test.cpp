@@ -108,6 +108,7 @@ changed(const Options &options)
     compare("time_precision", by_default.policy.time_precision, options.policy.time_precision);
     compare("key", by_default.key, options.key);
     compare("ignore", by_default.ignore, options.ignore);
+    compare("column", by_default.column, options.column);
     return result;
 }
 
@@ -115,7 +116,7 @@ TEST(Options, EachNameStandsForItself)
 {
     const std::vector<std::string> arguments = {
         "preset=orm",   "token=read",        "echo=keep", "unstated=keep", "deletes=checked",
-        "enforce=warn", "time_precision=ms", "key={a}",   "ignore={a}",
+        "enforce=warn", "time_precision=ms", "key={a}",   "ignore={a}",    "column=added",
     };
 
     ASSERT_EQ(arguments.size(), option_names.size()) << "a new option needs a line here";
