@@ -170,3 +170,12 @@ CREATE OR REPLACE VIEW occ.unguarded AS
           WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
             AND d.objid OPERATOR(pg_catalog.=) c.relnamespace
             AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char");
+
+CREATE FUNCTION occ.merge(base jsonb, mine jsonb, theirs jsonb, relation regclass, OUT merged jsonb, OUT conflicts text[]) RETURNS record
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_merge_by_types';
+
+COMMENT ON FUNCTION occ.merge(jsonb, jsonb, jsonb, regclass) IS
+    'two changes of one row as one, compared by the types of its table''s columns';
+
+GRANT EXECUTE ON FUNCTION occ.merge(jsonb, jsonb, jsonb, regclass) TO PUBLIC;

@@ -298,6 +298,13 @@ CREATE FUNCTION occ.merge(base jsonb, mine jsonb, theirs jsonb, OUT merged jsonb
 COMMENT ON FUNCTION occ.merge(jsonb, jsonb, jsonb) IS
     'two changes of one row as one, and the columns that both have changed';
 
+CREATE FUNCTION occ.merge(base jsonb, mine jsonb, theirs jsonb, relation regclass, OUT merged jsonb, OUT conflicts text[]) RETURNS record
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_merge_by_types';
+
+COMMENT ON FUNCTION occ.merge(jsonb, jsonb, jsonb, regclass) IS
+    'two changes of one row as one, compared by the types of its table''s columns';
+
 -- Guarding tables as they are made.
 
 CREATE FUNCTION occ.auto_enable(
@@ -399,6 +406,7 @@ GRANT EXECUTE ON FUNCTION
     occ.etag(record, name[]),
     occ.etag_matches(text, text, boolean),
     occ.merge(jsonb, jsonb, jsonb),
+    occ.merge(jsonb, jsonb, jsonb, regclass),
     occ.auto_enable(name, text, text, text, text, text, text, text),
     occ.auto_disable(name)
 TO PUBLIC;

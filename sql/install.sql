@@ -16,7 +16,7 @@ SELECT p.proname, p.prosecdef, p.provolatile, p.proparallel, p.proisstrict,
        p.proacl @> ARRAY[makeaclitem(0, p.proowner, 'EXECUTE', false)] AS granted_to_public
 FROM pg_proc AS p
 WHERE p.pronamespace = 'occ'::regnamespace
-ORDER BY p.proname COLLATE "C";
+ORDER BY p.proname COLLATE "C", p.pronargs;
 
 SELECT nspacl @> ARRAY[makeaclitem(0, nspowner, 'USAGE', false)] AS usage_granted
 FROM pg_namespace WHERE nspname = 'occ';

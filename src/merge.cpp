@@ -1,15 +1,32 @@
 /* occ.merge(): two changes of one row made one, where they don't overlap. */
 #include "pg.hpp"
 
+#include "json_input.hpp"
+#include "relation.hpp"
+
 extern "C" {
 PG_FUNCTION_INFO_V1(occ_merge);
+PG_FUNCTION_INFO_V1(occ_merge_by_types);
 }
 
 namespace occ {
 
 namespace {
 
-Jsonb *
+/* One of the three, as an argument. */
+struct Row {
+    const char *name;
+    Jsonb *json;
+
+    /* The value of a column, or null if the row does not have it. */
+    JsonbValue *value_of(const JsonbValue &column) const
+    {
+        return getKeyJsonValueFromContainer(&json->root, column.val.string.val,
+                                            column.val.string.len, nullptr);
+    }
+};
+
+Row
 object_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
     Jsonb *json = PG_GETARG_JSONB_P(number);
@@ -18,15 +35,7 @@ object_argument(FunctionCallInfo fcinfo, int number, const char *name)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("\"%s\" must be a JSON object", name),
                 errhint("Pass one row, as to_jsonb() makes it."));
-    return json;
-}
-
-/* The value of a column, or null if the row does not have it. */
-JsonbValue *
-value_of(Jsonb *row, const JsonbValue &column)
-{
-    return getKeyJsonValueFromContainer(&row->root, column.val.string.val, column.val.string.len,
-                                        nullptr);
+    return {name, json};
 }
 
 /* As jsonb has it: 1.0 is 1. */
@@ -38,49 +47,153 @@ equal(JsonbValue *a, JsonbValue *b)
     return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
 }
 
+/* A column's value in one row.  json is null if the row does not have it. */
+struct Field {
+    JsonbValue *json = nullptr;
+    Value value = {Datum{0}, true}; /* if the table's types are known */
+};
+
+/* What is known of a relation's columns.  It is not open: reading a value can run anybody's code.
+ */
+struct Columns {
+    const char *relation;
+    TupleDesc descriptor;
+
+    Form_pg_attribute find(const JsonbValue &name, const Row &row) const;
+};
+
+/* A row of a view or a subquery has columns as well as one of a table. */
+bool
+has_rows(char relkind)
+{
+    switch (relkind) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE:
+    case RELKIND_FOREIGN_TABLE:
+    case RELKIND_VIEW:
+    case RELKIND_MATVIEW:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The lock is given back: who may not even read a table shall not keep its owner from altering it.
+ */
+Columns
+columns_of(Oid relid)
+{
+    Relation relation = try_relation_open(relid, AccessShareLock);
+
+    if (relation == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+                errmsg("relation with OID %u does not exist", relid));
+    if (!has_rows(relation->rd_rel->relkind))
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                errmsg("\"%s\" is not a table", RelationGetRelationName(relation)),
+                errhint("Name the table or view that the rows are of."), errtable(relation));
+    const Columns columns = {pstrdup(RelationGetRelationName(relation)),
+                             CreateTupleDescCopyConstr(RelationGetDescr(relation))};
+    relation_close(relation, AccessShareLock);
+    return columns;
+}
+
+Form_pg_attribute
+Columns::find(const JsonbValue &name, const Row &row) const
+{
+    const AttrNumber attnum = find_column(
+        descriptor, {name.val.string.val, static_cast<std::size_t>(name.val.string.len)});
+
+    if (attnum == InvalidAttrNumber)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+                errmsg("column \"%.*s\" of relation \"%s\" does not exist", name.val.string.len,
+                       name.val.string.val, relation),
+                errdetail("\"%s\" has it as a member.", row.name),
+                errhint("Members are columns of the table, with the names that they have there."));
+    return TupleDescAttr(descriptor, attnum - 1);
+}
+
+/* What errors say of where they are. */
+struct Place {
+    const char *argument;
+    const char *column;
+};
+
+extern "C" void
+occ_merge_context(void *argument)
+{
+    const auto *place = static_cast<Place *>(argument);
+
+    errcontext("\"%s\", column \"%s\"", place->argument, place->column);
+}
+
+/* Read a value as the set functions do, so that occ.update() takes what they take here. */
+Value
+read(const ColumnReader &reader, const Row &row, JsonbValue *json)
+{
+    Place place = {row.name, NameStr(reader.column->attname)};
+    ErrorContextCallback context = {error_context_stack, occ_merge_context, &place};
+
+    error_context_stack = &context;
+    const Value value = read_value(reader, json);
+    error_context_stack = context.previous;
+    return value;
+}
+
+/*
+ * Are two values of a column one?  Not by the type's own equality, which may
+ * overlook a change that somebody has made: citext has 'cup' and 'Cup' equal.
+ */
+bool
+same(const Form_pg_attribute column, const Field &a, const Field &b)
+{
+    if (equal(a.json, b.json))
+        return true;
+    if (column == nullptr || a.json == nullptr || b.json == nullptr)
+        return false;
+    if (a.value.isnull || b.value.isnull)
+        return a.value.isnull && b.value.isnull;
+    if (getBaseType(column->atttypid) == NUMERICOID) /* 10.0 is 10, as in JSON */
+        return DatumGetBool(DirectFunctionCall2(numeric_eq, a.value.datum, b.value.datum));
+    return datum_image_eq(a.value.datum, b.value.datum, column->attbyval, column->attlen);
+}
+
 /* What became of one column.  A row that lacks it leaves it as it was. */
 struct Merged {
     JsonbValue *value;
     bool conflict;
 };
 
+/* column is null if the table's types are not known. */
 Merged
-merge_column(const JsonbValue &column, Jsonb *base, Jsonb *mine, Jsonb *theirs)
+merge_column(const Form_pg_attribute column, const Field &before, const Field &mine, Field theirs)
 {
-    JsonbValue *before = value_of(base, column);
-    JsonbValue *my_value = value_of(mine, column);
-    JsonbValue *their_value = value_of(theirs, column);
-
-    if (their_value == nullptr)
-        their_value = before;
-    if (my_value == nullptr || equal(my_value, before) || equal(my_value, their_value))
-        return {their_value, false};
-    if (equal(their_value, before))
-        return {my_value, false};
-    return {their_value, true};
+    if (theirs.json == nullptr)
+        theirs = before;
+    if (mine.json == nullptr)
+        return {theirs.json, false};
+    /* Nobody sets it but the table, so it is as the row has it, or occ.update() would refuse it. */
+    const bool is_computed =
+        column != nullptr &&
+        (column->attgenerated != '\0' || column->attidentity == ATTRIBUTE_IDENTITY_ALWAYS);
+    if ((is_computed && theirs.json != nullptr) || same(column, mine, before) ||
+        same(column, mine, theirs))
+        return {theirs.json, false};
+    if (same(column, theirs, before))
+        return {mine.json, false};
+    return {theirs.json, true};
 }
 
 class Merge {
 public:
-    Merge(Jsonb *base, Jsonb *mine, Jsonb *theirs) : base_(base), mine_(mine), theirs_(theirs)
+    /* columns, which may be null, has the types of the values. */
+    Merge(const Row &base, const Row &mine, const Row &theirs, const Columns *columns)
+        : base_(base), mine_(mine), theirs_(theirs), columns_(columns)
     {
         pushJsonbValue(&state_, WJB_BEGIN_OBJECT, nullptr);
-    }
-
-    /* Merge the columns of a row, but for those that other rows had before; these may be null. */
-    void add_columns_of(Jsonb *row, Jsonb *done, Jsonb *also_done)
-    {
-        JsonbIterator *iterator = JsonbIteratorInit(&row->root);
-        JsonbValue column;
-        JsonbIteratorToken token;
-
-        while ((token = JsonbIteratorNext(&iterator, &column, true)) != WJB_DONE) {
-            if (token != WJB_KEY || (done != nullptr && value_of(done, column) != nullptr) ||
-                (also_done != nullptr && value_of(also_done, column) != nullptr))
-                continue;
-            CHECK_FOR_INTERRUPTS();
-            add(column, merge_column(column, base_, mine_, theirs_));
-        }
+        add_columns_of(base_, nullptr, nullptr);
+        add_columns_of(mine_, &base_, nullptr);
+        add_columns_of(theirs_, &base_, &mine_);
     }
 
     Datum row()
@@ -91,11 +204,41 @@ public:
     Datum conflicts() const { return makeArrayResult(conflicts_, CurrentMemoryContext); }
 
 private:
-    Jsonb *base_;
-    Jsonb *mine_;
-    Jsonb *theirs_;
+    const Row base_;
+    const Row mine_;
+    const Row theirs_;
+    const Columns *columns_;
     JsonbParseState *state_ = nullptr;
     ArrayBuildState *conflicts_ = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+    /* Merge the columns of a row, but for those that other rows had before; these may be null. */
+    void add_columns_of(const Row &row, const Row *done, const Row *also_done)
+    {
+        JsonbIterator *iterator = JsonbIteratorInit(&row.json->root);
+        JsonbValue name;
+        JsonbIteratorToken token;
+
+        while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE) {
+            if (token != WJB_KEY || (done != nullptr && done->value_of(name) != nullptr) ||
+                (also_done != nullptr && also_done->value_of(name) != nullptr))
+                continue;
+            CHECK_FOR_INTERRUPTS();
+            Form_pg_attribute column = columns_ != nullptr ? columns_->find(name, row) : nullptr;
+            const ColumnReader *reader = column != nullptr ? make_reader(column) : nullptr;
+            add(name, merge_column(column, field(base_, name, reader), field(mine_, name, reader),
+                                   field(theirs_, name, reader)));
+        }
+    }
+
+    static Field field(const Row &row, const JsonbValue &name, const ColumnReader *reader)
+    {
+        Field field;
+
+        field.json = row.value_of(name);
+        if (field.json != nullptr && reader != nullptr)
+            field.value = read(*reader, row, field.json);
+        return field;
+    }
 
     void add(JsonbValue &column, const Merged &merged)
     {
@@ -108,6 +251,25 @@ private:
                              false, TEXTOID, CurrentMemoryContext);
     }
 };
+
+/* The result of occ.merge(), whose first three arguments are the rows. */
+Datum
+merge_rows(FunctionCallInfo fcinfo, const Columns *columns)
+{
+    const Row base = object_argument(fcinfo, 0, "base");
+    const Row mine = object_argument(fcinfo, 1, "mine");
+    const Row theirs = object_argument(fcinfo, 2, "theirs");
+    TupleDesc descriptor;
+
+    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                errmsg("function returning record called in context that cannot accept it"));
+
+    Merge merge(base, mine, theirs, columns);
+    Datum values[] = {merge.row(), merge.conflicts()};
+    bool nulls[] = {false, false};
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+}
 
 }  // namespace
 
@@ -127,23 +289,24 @@ private:
 Datum
 occ_merge(PG_FUNCTION_ARGS)
 {
-    using namespace occ;
+    return occ::merge_rows(fcinfo, nullptr);
+}
 
-    Jsonb *base = object_argument(fcinfo, 0, "base");
-    Jsonb *mine = object_argument(fcinfo, 1, "mine");
-    Jsonb *theirs = object_argument(fcinfo, 2, "theirs");
-    TupleDesc descriptor;
+/*
+ * occ.merge(base jsonb, mine jsonb, theirs jsonb, relation regclass, OUT merged
+ * jsonb, OUT conflicts text[])
+ *
+ * The same for rows of a relation, whose values may be spelled differently.  A
+ * value stays as it is spelled where it comes from.
+ *
+ * Errors: those above; 42P01, 42809 (not there, or has no rows); 42703, and
+ * what the columns' types say of a value, with argument and column in the
+ * context.
+ */
+Datum
+occ_merge_by_types(PG_FUNCTION_ARGS)
+{
+    const occ::Columns columns = occ::columns_of(PG_GETARG_OID(3));
 
-    if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                errmsg("function returning record called in context that cannot accept it"));
-
-    Merge merge(base, mine, theirs);
-    merge.add_columns_of(base, nullptr, nullptr);
-    merge.add_columns_of(mine, base, nullptr);
-    merge.add_columns_of(theirs, base, mine);
-
-    Datum values[] = {merge.row(), merge.conflicts()};
-    bool nulls[] = {false, false};
-    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
+    return occ::merge_rows(fcinfo, &columns);
 }
