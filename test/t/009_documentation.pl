@@ -3,6 +3,8 @@
 # In README.md, docs/ and examples/, a ```sql block is run in one psql session.  If a ```text block follows it at once, that is all
 # it prints; otherwise it must run without an error.  An example's page finds the
 # tables of its schema.sql.
+#
+# No block drops anything: whoever pastes it may have something of that name.
 use strict;
 use warnings FATAL => 'all';
 use PostgreSQL::Test::Cluster;
@@ -54,6 +56,12 @@ sub normalized
 	return $text;
 }
 
+for my $page (map { glob "$root/$_" } 'README.md', 'docs/*.md', 'docs/*/*.md', 'examples/*.md', 'examples/*/*.md')
+{
+	my @dropping = grep { $_->[1] =~ /\b(DROP\s+(?!COLUMN\b)|TRUNCATE\b|CASCADE\s*;)/i } blocks($page);
+	is(join(', ', map { "line $_->[0]" } @dropping), '', File::Spec->abs2rel($page, $root) . ' drops nothing');
+}
+
 my $number = 0;
 for my $page (map { glob "$root/$_" } 'README.md', 'docs/*.md', 'examples/*.md', 'examples/*/*.md')
 {
@@ -80,6 +88,16 @@ for my $page (map { glob "$root/$_" } 'README.md', 'docs/*.md', 'examples/*.md',
 		}
 	}
 }
+
+# What README says of getting rid of it.
+like($node->safe_psql('docs0', q{SELECT attname FROM pg_attribute WHERE attrelid = 'product'::regclass AND attnum > 0 AND NOT attisdropped}),
+	qr/\Aid\nname\nprice\nstock\z/, 'the version column that occ.enable() has added is gone');
+is( $node->safe_psql(
+		'docs0', q{
+		DO $$DECLARE one regclass; BEGIN FOR one IN SELECT table_name FROM occ.tables LOOP PERFORM occ.disable(one); END LOOP; END$$;
+		DROP EXTENSION occ_lock;
+		SELECT count(*) FROM orders}),
+	'1', 'and when no table is guarded, the extension goes, and the tables stay');
 
 $node->stop;
 done_testing();
