@@ -323,7 +323,7 @@ CREATE TABLE detail (id int PRIMARY KEY, master int REFERENCES master ON UPDATE 
 INSERT INTO detail VALUES (1, 1), (2, 2);
 SELECT occ.enable('detail', preset => 'strict');
 UPDATE master SET id = id + 10;
-TABLE detail;
+TABLE detail ORDER BY id;
 DROP TABLE detail, master;
 
 -- The extension goes, plans stay right.

@@ -33,8 +33,8 @@ CREATE FUNCTION differences() RETURNS TABLE (id bigint, col text, was text, beca
 DECLARE
     c name;
 BEGIN
-    FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = 'every'::regclass AND attnum > 0 AND attname <> 'version' LOOP
-        RETURN QUERY EXECUTE format('SELECT b.id, %L::text, b.%2$I::text, e.%2$I::text FROM before b JOIN every e USING (id) WHERE b.%2$I::text IS DISTINCT FROM e.%2$I::text', c, c);
+    FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = 'every'::regclass AND attnum > 0 AND attname <> 'version' ORDER BY attnum LOOP
+        RETURN QUERY EXECUTE format('SELECT b.id, %L::text, b.%2$I::text, e.%2$I::text FROM before b JOIN every e USING (id) WHERE b.%2$I::text IS DISTINCT FROM e.%2$I::text ORDER BY 1', c, c);
     END LOOP;
 END $$;
 SELECT key, status FROM occ.update('every', (SELECT jsonb_agg(to_jsonb(every) ORDER BY id) FROM every));

@@ -88,10 +88,10 @@ CREATE TRIGGER _occ_guard BEFORE UPDATE ON w FOR EACH ROW WHEN (NEW.version > 0)
 CREATE TRIGGER later BEFORE UPDATE ON w FOR EACH ROW WHEN (NEW.version > 1) EXECUTE FUNCTION suppress_redundant_updates_trigger();
 UPDATE w SET note = 'new', version = 1 RETURNING *;
 SET enable_seqscan = off;
-SELECT * FROM w WHERE version = 2;
+SELECT * FROM w WHERE version = 2 ORDER BY id;
 SELECT * FROM w WHERE version = 1;
 RESET enable_seqscan;
-SELECT * FROM w;
+SELECT * FROM w ORDER BY id;
 SELECT bt_index_check('w_version_idx', heapallindexed => true);
 DROP TABLE w;
 
