@@ -101,7 +101,12 @@ RESET check_function_bodies;
 SELECT occ.auto_disable(), occ.auto_disable('changed');
 
 -- What takes an "internal" can't be had from SQL, nor wrapped in anything that an ordinary user can make.
-SELECT occ.next_version(NULL, 'pg_class'::regclass, 1);
+-- How PostgreSQL says so differs between its minor releases.
+DO $$BEGIN
+    PERFORM occ.next_version(NULL, 'pg_class'::regclass, 1);
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+    RAISE WARNING 'nobody can call it';
+END$$;
 SET ROLE occ_user;
 CREATE AGGREGATE next (regclass, anyelement) (SFUNC = occ.next_version, STYPE = internal);
 CREATE FUNCTION next_version(internal, regclass, anyelement) RETURNS anyelement LANGUAGE c AS '$libdir/occ_lock', 'occ_next_version';
