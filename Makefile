@@ -20,6 +20,7 @@ REGRESS = \
 	guard_uuid \
 	ignore \
 	keys \
+	keys_not_btree \
 	partitions \
 	inheritance \
 	views_and_foreign_tables \

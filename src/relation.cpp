@@ -258,11 +258,24 @@ key_names(Oid relid, const Key &key)
     return name_array(names, count);
 }
 
+bool
+is_btree(Oid index)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+
+    if (!HeapTupleIsValid(tuple))
+        return false;
+    const bool result = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+    ReleaseSysCache(tuple);
+    return result;
+}
+
 Oid
 find_unique_index(Oid relid, const Key &key)
 {
     Bitmapset *columns = nullptr;
     Oid found = InvalidOid;
+    bool found_btree = false;
 
     for (int i = 0; i < key.count; i++)
         columns = bms_add_member(columns, key.attnums[i]);
@@ -271,8 +284,14 @@ find_unique_index(Oid relid, const Key &key)
         for (int i = 0; i < index.indnkeyatts; i++)
             covered = covered && index.indkey.values[i] > 0 &&
                       bms_is_member(index.indkey.values[i], columns);
-        if (covered && (!OidIsValid(found) || index.indexrelid < found))
+        if (!covered)
+            return;
+        const bool btree = is_btree(index.indexrelid);
+        if (!OidIsValid(found) || (btree && !found_btree) ||
+            (btree == found_btree && index.indexrelid < found)) {
             found = index.indexrelid;
+            found_btree = btree;
+        }
     });
     return found;
 }

@@ -88,7 +88,11 @@ ArrayType *name_array(Datum *names, int count);
 /* The names of the columns of a key. */
 ArrayType *key_names(Oid relid, const Key &key);
 
-/* A unique index that says that no two rows agree in the columns of a key, or InvalidOid. */
+/* Is an index a B-tree?  Others may be unique as well: a key WITHOUT OVERLAPS is GiST. */
+bool is_btree(Oid index);
+
+/* A unique index, best a B-tree, that says that no two rows agree in the columns of a key, or
+ * InvalidOid. */
 Oid find_unique_index(Oid relid, const Key &key);
 
 /* The names in an array literal as columns of the relation.  Error: 42703. */

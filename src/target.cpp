@@ -113,7 +113,11 @@ use_type_operators(KeyPart *part, Relation relation)
 
 /*
  * The operators of the key's index, so that two keys are the same here exactly
- * if they are the same there.  A column that no index has takes its type's.
+ * if they are the same there.  A column that no index has takes its type's, and
+ * so does one of an index that is no B-tree: strategy numbers mean something
+ * else there.  A key WITHOUT OVERLAPS (PostgreSQL 18) is a GiST index, and lets
+ * no two rows be equal in all its columns, since empty ranges are refused; by
+ * its own operator, &&, a period would name its neighbours as well.
  */
 void
 use_index_operators(KeyPart *part, Relation relation, Oid index)
@@ -134,6 +138,9 @@ use_index_operators(KeyPart *part, Relation relation, Oid index)
     for (int i = 0; i < form->indnkeyatts; i++) {
         if (form->indkey.values[i] != part->column->attnum)
             continue;
+        part->collation = collations->values[i];
+        if (!is_btree(index))
+            break;
         const Oid family = get_opclass_family(classes->values[i]);
         const Oid type = get_opclass_input_type(classes->values[i]);
         const Oid equality = get_opfamily_member(family, type, type, BTEqualStrategyNumber);
@@ -141,7 +148,6 @@ use_index_operators(KeyPart *part, Relation relation, Oid index)
         if (OidIsValid(equality) && OidIsValid(less)) {
             part->equality = equality;
             part->less = less;
-            part->collation = collations->values[i];
         }
         break;
     }
