@@ -41,6 +41,7 @@ REGRESS = \
 	set_presets \
 	set_input \
 	set_values \
+	snapshot \
 	set_tables \
 	set_privileges \
 	set_guards \

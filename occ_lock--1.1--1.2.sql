@@ -179,3 +179,12 @@ COMMENT ON FUNCTION occ.merge(jsonb, jsonb, jsonb, regclass) IS
     'two changes of one row as one, compared by the types of its table''s columns';
 
 GRANT EXECUTE ON FUNCTION occ.merge(jsonb, jsonb, jsonb, regclass) TO PUBLIC;
+
+CREATE FUNCTION occ.snapshot(record) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_snapshot';
+
+COMMENT ON FUNCTION occ.snapshot(record) IS
+    'a row as JSON that the set functions read back as the same row, whatever its types';
+
+GRANT EXECUTE ON FUNCTION occ.snapshot(record) TO PUBLIC;

@@ -291,6 +291,13 @@ CREATE FUNCTION occ.etag_matches(etag text, header text, weak boolean DEFAULT fa
 COMMENT ON FUNCTION occ.etag_matches(text, text, boolean) IS
     'whether If-Match (with weak, If-None-Match) lists an entity tag, or is "*"';
 
+CREATE FUNCTION occ.snapshot(record) RETURNS jsonb
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'occ_snapshot';
+
+COMMENT ON FUNCTION occ.snapshot(record) IS
+    'a row as JSON that the set functions read back as the same row, whatever its types';
+
 CREATE FUNCTION occ.merge(base jsonb, mine jsonb, theirs jsonb, OUT merged jsonb, OUT conflicts text[]) RETURNS record
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'occ_merge';
@@ -405,6 +412,7 @@ GRANT EXECUTE ON FUNCTION
     occ.conflicts(text),
     occ.etag(record, name[]),
     occ.etag_matches(text, text, boolean),
+    occ.snapshot(record),
     occ.merge(jsonb, jsonb, jsonb),
     occ.merge(jsonb, jsonb, jsonb, regclass),
     occ.auto_enable(name, text, text, text, text, text, text, text),

@@ -4,6 +4,7 @@
 #include "fixed_output.hpp"
 #include "installed_guard.hpp"
 #include "json.hpp"
+#include "record.hpp"
 #include "relation.hpp"
 
 extern "C" {
@@ -13,35 +14,6 @@ PG_FUNCTION_INFO_V1(occ_etag);
 namespace occ {
 
 namespace {
-
-/* A row that was passed as a record, and the columns that its type says it has. */
-struct Row {
-    HeapTupleData tuple;
-    TupleDesc descriptor;
-    Oid type;
-
-    Datum get(AttrNumber attnum, bool *isnull)
-    {
-        return heap_getattr(&tuple, attnum, descriptor, isnull);
-    }
-
-    Form_pg_attribute column(AttrNumber attnum) const
-    {
-        return TupleDescAttr(descriptor, attnum - 1);
-    }
-};
-
-Row
-row_of(HeapTupleHeader header)
-{
-    Row row = {};
-
-    row.type = HeapTupleHeaderGetTypeId(header);
-    row.descriptor = lookup_rowtype_tupdesc(row.type, HeapTupleHeaderGetTypMod(header));
-    row.tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-    row.tuple.t_data = header;
-    return row;
-}
 
 /*
  * The version column of the table that a row is of.  Nothing locks the table of

@@ -1,6 +1,7 @@
 /* JSON values as values of a table's columns: see json_input.hpp. */
 #include "pg.hpp"
 
+#include "fixed_output.hpp"
 #include "json_input.hpp"
 
 namespace occ {
@@ -83,6 +84,29 @@ scalar_text(JsonbValue *value)
     }
 }
 
+/* As jsonb has it: 1.0 is 1. */
+bool
+equal(JsonbValue *a, JsonbValue *b)
+{
+    return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
+}
+
+/* The value that a mark's text stands for, if it is that of the member. */
+std::optional<Value>
+read_mark(const ColumnReader &reader, JsonbValue *member, const JsonbValue &mark)
+{
+    char *text = pnstrdup(mark.val.string.val, mark.val.string.len);
+    const int nest_level = set_portable_settings(TextSettings::monetary);
+    const Datum datum = InputFunctionCall(const_cast<FmgrInfo *>(&reader.input), text,
+                                          reader.io_parameter, reader.column->atttypmod);
+
+    reset_settings(nest_level);
+    ExactMember written = write_exactly(reader.exact, datum);
+    if (!equal(member, &written.value))
+        return std::nullopt;
+    return Value{datum, false};
+}
+
 }  // namespace
 
 ColumnReader *
@@ -145,6 +169,31 @@ read_value(const ColumnReader &reader, JsonbValue *value)
     const Datum datum = InputFunctionCall(const_cast<FmgrInfo *>(&reader.input), text,
                                           reader.io_parameter, reader.column->atttypmod);
     return {datum, text == nullptr};
+}
+
+ColumnReader *
+make_member_reader(Form_pg_attribute column)
+{
+    ColumnReader *reader = make_reader(column);
+
+    reader->casts = find_json_casts(column->atttypid);
+    if (takes_text_marks(column->atttypid))
+        reader->exact = make_exact_writer(column->atttypid);
+    return reader;
+}
+
+Value
+read_member(const ColumnReader &reader, JsonbValue *member, const JsonbValue *mark)
+{
+    const bool is_vouched_for = mark != nullptr && mark->type == jbvBool && mark->val.boolean;
+
+    if (mark != nullptr && mark->type == jbvString && reader.exact != nullptr) {
+        if (const std::optional<Value> value = read_mark(reader, member, *mark))
+            return *value;
+    }
+    if (reader.casts != nullptr && !is_vouched_for)
+        refuse_cast_values(reader.casts, member, reader.column);
+    return read_value(reader, member);
 }
 
 }  // namespace occ

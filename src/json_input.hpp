@@ -1,11 +1,14 @@
 /*
  * JSON values as values of a table's columns, by the rules of
  * jsonb_populate_record(): what to_jsonb() made of a row reads back as the
- * same row.  JSON null is SQL NULL, for json and jsonb columns too.
+ * same row, with the exceptions that occ.snapshot() is for.  JSON null is SQL
+ * NULL, for json and jsonb columns too.
  */
 #ifndef OCC_JSON_INPUT_HPP
 #define OCC_JSON_INPUT_HPP
 
+#include "exact_json.hpp"
+#include "json_cast.hpp"
 #include "pg.hpp"
 
 namespace occ {
@@ -35,6 +38,8 @@ struct ColumnReader {
     FmgrInfo input;
     Oid io_parameter;
     FunctionCallInfo populate; /* for arrays, composites and JSON; else null */
+    JsonCasts *casts;          /* these two are for read_member() only */
+    ExactWriter *exact;        /* if a mark may be text */
 };
 
 /* The reader of a column, in the current memory context, which must outlive it. */
@@ -53,6 +58,17 @@ std::optional<Datum> read_number(const ColumnReader &reader, const JsonbValue &v
  * constraints; 22023 (no object for a composite type).
  */
 Value read_value(const ColumnReader &reader, JsonbValue *value);
+
+/* A reader of what rows have in a column, likewise. */
+ColumnReader *make_member_reader(Form_pg_attribute column);
+
+/*
+ * The column's value of a member of a row, which occ.snapshot() may have marked
+ * (see exact_json.hpp); mark may be null.  The text in a mark is what counts as
+ * long as the member is what it was beside it: else somebody has changed that.
+ * Errors: those of read_value(); 22023 (to_jsonb() may have changed the value).
+ */
+Value read_member(const ColumnReader &reader, JsonbValue *member, const JsonbValue *mark);
 
 }  // namespace occ
 

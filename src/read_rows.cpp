@@ -32,6 +32,7 @@ struct Reading {
     int field_count;
     Field *previous; /* those of the element before, which mostly has the same names */
     int previous_count;
+    JsonbContainer *marks;      /* of the current element, or null: see exact_json.hpp */
     GivenColumn *given_columns; /* of the current element */
     Value *given;
     std::uint64_t element; /* from 1; 0 for an argument that is one object */
@@ -59,7 +60,7 @@ raise_not_objects(const char *argument, bool array_allowed)
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
             errmsg("\"%s\" must be %s", argument,
                    array_allowed ? "a JSON array of objects, or one object" : "a JSON object"),
-            array_allowed ? errhint("Pass rows as to_jsonb() gives them, such as [{\"id\": 1, "
+            array_allowed ? errhint("Pass rows as occ.snapshot() gives them, such as [{\"id\": 1, "
                                     "\"version\": 3}].")
                           : errhint("Pass the columns to set, such as {\"price\": 12}."));
     pg_unreachable();
@@ -165,7 +166,25 @@ column_of(const Reading &reading, const JsonbValue &name, int place)
     return attnum;
 }
 
-/* Take an object apart into reading->fields.  Its members are unique, so they fit. */
+bool
+holds_marks(const JsonbValue &name, const JsonbValue &value)
+{
+    return std::string_view(name.val.string.val, name.val.string.len) == marks_name &&
+           value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data);
+}
+
+/* What stands beside a member of the current element, or null. */
+const JsonbValue *
+mark_of(const Reading &reading, Form_pg_attribute column)
+{
+    if (reading.marks == nullptr)
+        return nullptr;
+    return getKeyJsonValueFromContainer(reading.marks, NameStr(column->attname),
+                                        static_cast<int>(strlen(NameStr(column->attname))),
+                                        nullptr);
+}
+
+/* Take an object apart into reading->fields and marks.  Its members are unique, so they fit. */
 void
 read_fields(Reading *reading, JsonbContainer *object)
 {
@@ -176,9 +195,14 @@ read_fields(Reading *reading, JsonbContainer *object)
     std::swap(reading->fields, reading->previous);
     reading->previous_count = reading->field_count;
     reading->field_count = 0;
+    reading->marks = nullptr;
     JsonbIteratorNext(&iterator, &name, false);
     while (JsonbIteratorNext(&iterator, &name, true) == WJB_KEY) {
         JsonbIteratorNext(&iterator, &value, true);
+        if (holds_marks(name, value)) {
+            reading->marks = value.val.binary.data;
+            continue;
+        }
         const AttrNumber attnum = column_of(*reading, name, reading->field_count);
         reading->fields[reading->field_count++] = {attnum, value};
     }
@@ -193,13 +217,13 @@ read_field(Reading *reading, Field *field)
     ColumnReader *&reader = reading->columns[field->attnum - 1].reader;
 
     if (reader == nullptr)
-        reader = make_reader(column);
+        reader = make_member_reader(column);
     if (const std::optional<Datum> number = read_number(*reader, field->value))
         return {*number, false};
 
     reading->column = column;
     MemoryContext old = MemoryContextSwitchTo(reading->per_value);
-    Value value = read_value(*reader, &field->value);
+    Value value = read_member(*reader, &field->value, mark_of(*reading, column));
     MemoryContextSwitchTo(old);
     if (!value.isnull && !column->attbyval)
         value.datum = datumCopy(value.datum, false, column->attlen);
@@ -300,7 +324,7 @@ read_rows(Batch *batch, Jsonb *elements)
                 ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("element " UINT64_FORMAT " of \"%s\" is not a JSON object",
                                reading.element, batch->argument),
-                        errhint("Pass rows as to_jsonb() gives them, such as [{\"id\": 1, "
+                        errhint("Pass rows as occ.snapshot() gives them, such as [{\"id\": 1, "
                                 "\"version\": 3}]."));
             read_element(&reading, element.val.binary.data, row, guess);
             guess = row->shape;

@@ -103,7 +103,7 @@ class UpdateSafely(ExampleTest):
 
     def test_guarded_plain_sql(self):
         def change(i, wait):
-            (snapshot,), = sql('SELECT jsonb_agg(to_jsonb(product) ORDER BY id)::text FROM product')
+            (snapshot,), = sql('SELECT jsonb_agg(occ.snapshot(product) ORDER BY id)::text FROM product')
             wait()
             sql("SELECT * FROM occ.update_safely('product', %s, jsonb_build_object('price', %s))", snapshot, 11 + i)
 

@@ -14,30 +14,30 @@ const LARGEST_BODY = 1e6;
 const pool = new Pool();
 pool.on('error', (error) => console.error(`idle connection: ${error.message}`));
 
-const READ = 'SELECT to_jsonb(p) AS row, occ.etag(p) AS etag FROM product AS p WHERE id = $1';
+const READ = 'SELECT occ.snapshot(p) AS row, occ.etag(p) AS etag FROM product AS p WHERE id = $1';
 
 const READ_UNLESS = `
-  SELECT to_jsonb(p) AS row, occ.etag(p) AS etag, occ.etag_matches(occ.etag(p), $2, weak => true) AS known
+  SELECT occ.snapshot(p) AS row, occ.etag(p) AS etag, occ.etag_matches(occ.etag(p), $2, weak => true) AS known
   FROM product AS p WHERE id = $1`;
 
 const CREATE = `
   INSERT INTO product AS p (name, price, stock, note)
   SELECT name, price, stock, note FROM jsonb_populate_record(NULL::product, $1)
-  RETURNING to_jsonb(p) AS row, occ.etag(p) AS etag`;
+  RETURNING occ.snapshot(p) AS row, occ.etag(p) AS etag`;
 
 // What the body does not have stays as it is.  A version in it is stated, and so the guard checks it, too.
 const UPDATE = `
   UPDATE product AS p SET (name, price, stock, note, version) =
       (SELECT r.name, r.price, r.stock, r.note, r.version FROM jsonb_populate_record(p, $3) AS r)
   WHERE id = $1 AND occ.etag_matches(occ.etag(p), $2)
-  RETURNING to_jsonb(p) AS row, occ.etag(p) AS etag`;
+  RETURNING occ.snapshot(p) AS row, occ.etag(p) AS etag`;
 
 const DELETE = `
-  DELETE FROM product AS p WHERE id = $1 AND occ.etag_matches(occ.etag(p), $2) RETURNING to_jsonb(p) AS row`;
+  DELETE FROM product AS p WHERE id = $1 AND occ.etag_matches(occ.etag(p), $2) RETURNING occ.snapshot(p) AS row`;
 
 const MERGE = `
-  SELECT to_jsonb(p) AS theirs, occ.etag(p) AS etag, m.merged, m.conflicts
-  FROM product AS p, occ.merge($2, $3, to_jsonb(p)) AS m WHERE id = $1`;
+  SELECT occ.snapshot(p) AS theirs, occ.etag(p) AS etag, m.merged, m.conflicts
+  FROM product AS p, occ.merge($2, $3, occ.snapshot(p)) AS m WHERE id = $1`;
 
 /** What the database's refusals are in HTTP. */
 const STATUS = {
@@ -132,7 +132,7 @@ const one = {
 
 const all = {
   async GET(request, response) {
-    send(response, 200, (await query('SELECT to_jsonb(p) AS row FROM product AS p ORDER BY id')).map(({ row }) => row));
+    send(response, 200, (await query('SELECT occ.snapshot(p) AS row FROM product AS p ORDER BY id')).map(({ row }) => row));
   },
   async POST(request, response) {
     const [{ row, etag }] = await query(CREATE, await body(request));
