@@ -40,6 +40,7 @@ REGRESS = \
 	set_functions \
 	set_presets \
 	set_input \
+	set_keys \
 	set_values \
 	snapshot \
 	set_tables \

@@ -92,12 +92,14 @@ size_of(const Batch &batch, const BatchRow &row)
 struct KeyObject {
     JsonbValue value;
     int columns[INDEX_MAX_KEYS]; /* of the key, in the order in which jsonb has their names */
+    ExactWriter *writers[INDEX_MAX_KEYS]; /* of those that may need marks; else null */
+    bool is_flat;                         /* scalars without marks, as keys mostly are */
 };
 
 KeyObject *
 make_key_object(const Target &target)
 {
-    auto *object = static_cast<KeyObject *>(palloc(sizeof(KeyObject)));
+    auto *object = static_cast<KeyObject *>(palloc0(sizeof(KeyObject)));
     auto *pairs = static_cast<JsonbPair *>(palloc0(sizeof(JsonbPair) * target.key_count));
     const auto name = [&](int column) {
         return std::string_view(NameStr(target.key[column].column->attname));
@@ -107,6 +109,14 @@ make_key_object(const Target &target)
                                                 : name(a) < name(b);
     };
 
+    object->is_flat = true;
+    for (int i = 0; i < target.key_count; i++) {
+        const Oid type = target.key[i].column->atttypid;
+        if (may_need_marks(type)) {
+            object->writers[i] = make_exact_writer(type);
+            object->is_flat = false;
+        }
+    }
     for (int i = 0; i < target.key_count; i++) {
         int place = i;
         for (; place > 0 && comes_first(i, object->columns[place - 1]); place--)
@@ -123,9 +133,42 @@ make_key_object(const Target &target)
     return object;
 }
 
+/* The same for keys that are JSON themselves, or need marks. */
+Datum
+marked_key(const KeyObject &object, const Target &target, const BatchRow &row)
+{
+    JsonbParseState *state = nullptr;
+    JsonbPair pairs[INDEX_MAX_KEYS];
+    JsonbValue marks = {};
+
+    marks.type = jbvObject;
+    marks.val.object.pairs = pairs;
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    for (int i = 0; i < target.key_count; i++) {
+        Form_pg_attribute column = target.key[i].column;
+        JsonbValue name = json_name(NameStr(column->attname));
+        JsonbValue value = jsonb_of(row.key[i].datum, column->atttypid);
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, &value);
+        if (object.writers[i] == nullptr)
+            continue;
+        const ExactMember member = write_exactly(object.writers[i], row.key[i].datum);
+        if (member.mark.type != jbvNull)
+            pairs[marks.val.object.nPairs++] = {name, member.mark, 0};
+    }
+    if (marks.val.object.nPairs > 0) {
+        JsonbValue name = json_name(marks_name);
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, &marks);
+    }
+    return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
+}
+
 Datum
 key_jsonb(KeyObject *object, const Target &target, const BatchRow &row)
 {
+    if (!object->is_flat)
+        return marked_key(*object, target, row);
     for (int i = 0; i < target.key_count; i++) {
         const int column = object->columns[i];
         object->value.val.object.pairs[i].value =

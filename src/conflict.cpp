@@ -2,6 +2,7 @@
 #include "pg.hpp"
 
 #include "conflict.hpp"
+#include "exact_json.hpp"
 #include "json.hpp"
 #include "settings.hpp"
 #include "sqlstate.hpp"
@@ -42,6 +43,33 @@ append_id(StringInfo json, const ConflictRow &row)
     appendStringInfoChar(json, ']');
 }
 
+/* What the key's columns need beside them to go in again, as occ.snapshot() has it. */
+void
+append_marks(StringInfo json, const ConflictRow &row)
+{
+    const TableFindings &table = *row.table;
+    bool is_first = true;
+
+    for (int i = 0; i < table.key_count; i++) {
+        const KeyColumn &column = table.key[i];
+        if (row.key_nulls[i] || !may_need_marks(column.type))
+            continue;
+        const JsonbValue mark = write_exactly(make_exact_writer(column.type), row.key[i]).mark;
+        if (mark.type == jbvNull)
+            continue;
+        appendStringInfoString(json, is_first ? ",\"\":{" : ",");
+        escape_json(json, NameStr(column.name));
+        appendStringInfoChar(json, ':');
+        if (mark.type == jbvString)
+            escape_json(json, pnstrdup(mark.val.string.val, mark.val.string.len));
+        else
+            appendStringInfoString(json, "true");
+        is_first = false;
+    }
+    if (!is_first)
+        appendStringInfoChar(json, '}');
+}
+
 /* An element of "rows".  Rows of a second table say so. */
 void
 append_row(StringInfo json, const ConflictRow &row, const TableName &first_table)
@@ -57,6 +85,7 @@ append_row(StringInfo json, const ConflictRow &row, const TableName &first_table
     for (int i = 0; i < table.key_count; i++)
         append_json_member(json, i == 0, NameStr(table.key[i].name), row.key[i], table.key[i].type,
                            row.key_nulls[i]);
+    append_marks(json, row);
     appendStringInfoString(json, table.key_count > 0 ? "}" : "null");
     appendStringInfo(json, ",\"status\":\"%s\",\"expected\":%s,\"actual\":%s}",
                      name_of(row.status).data(), row.expected,
@@ -163,6 +192,9 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     if (first == nullptr)
         return;
 
+    /* First the DETAIL, since output functions and settings may fail. */
+    const char *detail = detail_of(findings, enforce, *first, conflicts);
+
     initStringInfo(&others);
     if (list_length(roots) == 2)
         appendStringInfoString(&others, " and another table");
@@ -172,7 +204,7 @@ report_conflict(int elevel, const Findings &findings, Enforce enforce)
     ereport(elevel, errcode(settings::conflict_sqlstate()),
             errmsg("optimistic lock conflict on " UINT64_FORMAT " %s of \"%s\"%s", conflicts,
                    conflicts == 1 ? "row" : "rows", first->table, others.data),
-            errdetail_internal("%s", detail_of(findings, enforce, *first, conflicts)),
+            errdetail_internal("%s", detail),
             errhint("%s", hint_of(conflicts, stated_next, stated_seconds,
                                   elevel < ERROR && !findings.wrote_nothing)),
             (set_object_fields(*first), 0));

@@ -1,6 +1,7 @@
 /* SQL values as JSON text: see json.hpp. */
 #include "pg.hpp"
 
+#include "exact_scalar.hpp"
 #include "json.hpp"
 
 namespace occ {
@@ -58,11 +59,10 @@ decimal(Datum value)
 JsonScalar
 string(Datum value, Oid type)
 {
-    Oid output;
-    bool is_varlena;
-
-    getTypeOutputInfo(type, &output, &is_varlena);
-    return {JsonScalar::Kind::string, OidOutputFunctionCall(output, value)};
+    if (is_named_oid(type))
+        return {JsonScalar::Kind::string, psprintf("%u", DatumGetObjectId(value))};
+    TextOutput output = text_output(type);
+    return {JsonScalar::Kind::string, portable_text(&output, value)};
 }
 
 }  // namespace
@@ -96,6 +96,10 @@ json_scalar(Datum value, Oid type, bool isnull)
         return {
             JsonScalar::Kind::string,
             JsonEncodeDateTime(static_cast<char *>(palloc(MAXDATELEN + 1)), value, type, nullptr)};
+    case JSONBOID: {
+        Jsonb *json = DatumGetJsonbP(value);
+        return {JsonScalar::Kind::json, JsonbToCString(nullptr, &json->root, VARSIZE(json))};
+    }
     default:
         break;
     }
@@ -154,6 +158,8 @@ jsonb_of(Datum datum, Oid type)
     case JsonScalar::Kind::null:
         value.type = jbvNull;
         break;
+    case JsonScalar::Kind::json:
+        return value_of_jsonb(DatumGetJsonbP(datum));
     case JsonScalar::Kind::boolean:
         value.type = jbvBool;
         value.val.boolean = scalar.text[0] == 't';

@@ -6,18 +6,20 @@
 
 namespace occ {
 
-/* A scalar, and how JSON would write it; a string without its quotes. */
+/* A value, and how JSON would write it; a string without its quotes. */
 struct JsonScalar {
-    enum class Kind : std::uint8_t { null, boolean, number, string };
+    enum class Kind : std::uint8_t { null, boolean, number, string, json };
 
     Kind kind;
     const char *text;
 };
 
 /*
- * A value as a JSON scalar.  A number that JavaScript would round (an integer
- * beyond 2^53, more than 15 significant digits) becomes a string; times are
- * ISO 8601 as in to_jsonb(), with all their microseconds.
+ * A value as JSON.  A number that JavaScript would round (an integer beyond
+ * 2^53, more than 15 significant digits) becomes a string; times are ISO 8601
+ * as in to_jsonb(), with all their microseconds; jsonb is what it is.  All else
+ * is text that every session reads back as the same value, arrays and composite
+ * values, too.
  */
 JsonScalar json_scalar(Datum value, Oid type, bool isnull);
 
@@ -31,7 +33,7 @@ void append_json_member(StringInfo json, bool is_first, const char *name, Datum 
 /* A value as a string of its own. */
 char *json_of(Datum value, Oid type, bool isnull);
 
-/* The same scalar as part of a jsonb. */
+/* The same as part of a jsonb. */
 JsonbValue jsonb_of(Datum value, Oid type);
 
 }  // namespace occ
