@@ -263,15 +263,15 @@ form_of(Oid type)
 bool
 takes_text_marks(Oid type)
 {
-    const Form form = form_of(getBaseType(type));
+    const Oid base = getBaseType(type);
 
-    return form == Form::json || form == Form::jsonb || form == Form::money;
+    return base == JSONOID || base == JSONBOID || base == MONEYOID;
 }
 
 bool
 may_need_marks(Oid type)
 {
-    return takes_text_marks(type) || form_of(getBaseType(type)) == Form::cast;
+    return takes_text_marks(type) || OidIsValid(json_cast_of(getBaseType(type)));
 }
 
 JsonbValue
