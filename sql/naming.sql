@@ -77,7 +77,6 @@ CREATE ROLE occ_user;
 GRANT SELECT, UPDATE ON account TO occ_user;
 REVOKE EXECUTE ON FUNCTION occ.next_version(internal, regclass, anyelement) FROM PUBLIC;
 SET ROLE occ_user;
-\set VERBOSITY verbose
 MERGE INTO account USING (VALUES (1)) AS v (i) ON id = i
     WHEN MATCHED AND false THEN UPDATE SET version = account.version WHEN MATCHED THEN UPDATE SET holder = 'blind';
 \set VERBOSITY default
