@@ -449,6 +449,8 @@ FORBIDDEN = (
     'WITH u AS (UPDATE item SET note = NULL WHERE id = %(id)s RETURNING id) SELECT id FROM u',
     'DELETE FROM item WHERE id = %(id)s',
     'WITH d AS (DELETE FROM item WHERE id = %(id)s RETURNING id) SELECT id FROM d',
+    'MERGE INTO item USING (VALUES (%(id)s)) AS v(i) ON id = i WHEN MATCHED AND false THEN UPDATE SET version = item.version '
+    'WHEN MATCHED THEN UPDATE SET note = NULL',
 )
 
 
