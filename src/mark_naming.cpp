@@ -66,6 +66,34 @@ names_version(const Query *query, const List *set_list, Relation relation, const
     return !is_constant_default(entry->expr, relation, attnum);
 }
 
+/* Has a SET list something in it that does not stand in the statement? */
+bool
+sets_implicitly(const List *set_list)
+{
+    const ListCell *cell;
+
+    foreach (cell, set_list) {
+        const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+        if (!entry->resjunk && exprLocation(reinterpret_cast<const Node *>(entry->expr)) < 0)
+            return true;
+    }
+    return false;
+}
+
+/* Might a statement have to be marked?  A look at the query alone, which mostly says no. */
+bool
+may_have_to_be_marked(const Query *query)
+{
+    switch (query->commandType) {
+    case CMD_UPDATE:
+        return sets_implicitly(query->targetList);
+    case CMD_INSERT:
+        return query->onConflict != nullptr && query->onConflict->action == ONCONFLICT_UPDATE;
+    default:
+        return pg::is_merge(query);
+    }
+}
+
 /* The statement to mark, with its guard, and the functions that mark it. */
 struct Marking {
     KnownGuard guard;
@@ -80,7 +108,7 @@ is_to_mark(Query *query, Marking *marking)
     RangeTblEntry *entry = written_table(query);
     bool all_name = true;
 
-    if (entry->rtekind != RTE_RELATION || query->commandType == CMD_DELETE)
+    if (!may_have_to_be_marked(query) || entry->rtekind != RTE_RELATION)
         return false;
     Relation relation = table_open(entry->relid, NoLock); /* whoever plans has locked it */
     const bool sets_version =
