@@ -132,6 +132,20 @@ CREATE FUNCTION model.is_referential(context text, root regclass) RETURNS boolea
         format('"%s"."%s"', relnamespace::regnamespace, relname)) FROM pg_class WHERE oid = root
 $$;
 
+-- Does the client's statement give the version its column's default?  Within functions nothing does, nor in a view, where it
+-- would be another default.  One that is computed is a value like others.
+CREATE FUNCTION model.gives_default(relation regclass, version_column text) RETURNS boolean LANGUAGE sql AS $$
+    SELECT coalesce((regexp_match(current_query(), '^UPDATE (\w+) AS t SET .*' || format('%I', version_column) || ' = DEFAULT'))[1], 'v') <> 'v'
+        AND (SELECT pg_get_expr(d.adbin, d.adrelid) !~ '[(]' FROM pg_attribute AS a
+             LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = relation AND a.attname = version_column) IS NOT FALSE
+$$;
+
+-- Does the action that has made this row of the client's statement name the version?  That of a MERGE which does not, here,
+-- leaves a note.
+CREATE FUNCTION model.action_names(becomes jsonb) RETURNS boolean LANGUAGE sql AS
+    $$ SELECT current_query() !~ '^MERGE' OR becomes ->> 'note' IS DISTINCT FROM 'm2' $$;
+
 CREATE FUNCTION model.guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     o jsonb := TG_ARGV[0];
@@ -141,6 +155,8 @@ DECLARE
     root_schema text := (SELECT relnamespace::regnamespace FROM pg_class WHERE oid = root);
     place text := TG_RELID || ' ' || OLD.ctid;
     was jsonb := to_jsonb(OLD);
+    becomes jsonb;
+    named boolean;
     a pg_attribute;
     context text;
     verdict jsonb;
@@ -164,7 +180,13 @@ BEGIN
         END IF;
         refusal := format('DELETE from "%s" was not checked', root_name);
     ELSE
-        verdict := model.judge(o, a, was, to_jsonb(NEW), model.get('named') = to_jsonb(place), model.is_referential(context, root));
+        becomes := to_jsonb(NEW);
+        named := model.get('named') = to_jsonb(place) AND model.action_names(becomes);
+        IF o ->> 'unstated' IN ('reject', 'warn') AND root = 't'::regclass AND model.gives_default(TG_RELID, version_column) THEN
+            named := false;
+            becomes := becomes || jsonb_build_object(version_column, was -> version_column);
+        END IF;
+        verdict := model.judge(o, a, was, becomes, named, model.is_referential(context, root));
         PERFORM model.put('named', NULL);
         IF verdict ->> 'verdict' = 'reject' OR verdict ->> 'verdict' = 'warn' THEN
             refusal := format('UPDATE of "%s" does not state a version', root_name);

@@ -62,7 +62,10 @@ class Script:
         step = {'integer': '1', 'time': "interval '1 hour'", 'uuid': None}[s.kind]
         if s.type == 'double precision':
             step = '3600'
-        choices = [(self.was_read(row), 16 if self.focus else 8), (stored, 3), (self.typed(random.choice(s.literals)), 3), ('NULL', 1), ('DEFAULT', 1)]
+        choices = [(self.was_read(row), 16 if self.focus else 8), (stored, 3), (self.typed(random.choice(s.literals)), 3), ('NULL', 1)]
+        # A plan that is older than the library does not tell DEFAULT from what it stands for.
+        if self.case.preload:
+            choices.append(('DEFAULT', 1))
         if step:
             choices += [(f'{stored} + {step}', 3), (f'{self.was_read(row)} + {step}', 2), (f'{stored} - {step}', 2),
                         (f'{stored} + 5 * {step}', 1)]
@@ -124,7 +127,7 @@ class Script:
 
     def cte(self):
         s, random = self.s, self.random
-        first = f'UPDATE {self.target()} AS t SET {self.assignments()}{self.where()} RETURNING t.id, t.{s.v} AS version'
+        first = f'UPDATE {self.target()} AS t SET {self.assignments()}{self.where()} RETURNING t.id, t.{s.v} AS version'.replace('DEFAULT', 'NULL')
         state = random.choice(('', f', version = {self.typed(random.choice(s.literals))}', ', version = o.version'))
         return f'WITH u AS ({first}) ' + random.choice((
             'SELECT * FROM u', 'SELECT 1 AS unread',
@@ -139,6 +142,9 @@ class Script:
         version = random.choice(('s.version', f't.{s.v}', self.was_read()))
         actions = [f"WHEN MATCHED THEN UPDATE SET note = 'm', {s.v} = {version}", "WHEN MATCHED AND s.id < 3 THEN UPDATE SET note = 'm2'",
                    f'WHEN MATCHED AND s.id = 3 THEN DELETE', f"WHEN NOT MATCHED THEN INSERT (id, note, n) VALUES (s.id, 'new', 1)"]
+        if not self.case.preload:
+            # A plan that is older than the library does not tell which action has run.
+            del actions[random.randint(0, 1)]
         chosen = [a for a in random.sample(actions, random.randint(1, 3))]
         chosen.sort(key=lambda action: 'AND' not in action)
         return f'MERGE INTO t USING (VALUES {rows}) AS s (id, version) ON t.id = s.id ' + ' '.join(chosen)
