@@ -9,9 +9,10 @@ DO $$
 DECLARE
     schema record;
     trusted pg_catalog.oid[];
+    former_owner pg_catalog.oid;
     culprits pg_catalog.text;
 BEGIN
-    SELECT n.oid, n.nspowner AS owner, n.nspacl AS acl, e.extowner AS installer, d.datdba
+    SELECT n.oid, n.nspowner AS owner, n.nspacl AS acl, e.extowner AS installer, d.oid AS database, d.datdba
         INTO schema
         FROM pg_catalog.pg_extension AS e
              JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
@@ -24,6 +25,8 @@ BEGIN
         WHERE pg_catalog.pg_has_role(r.oid, schema.installer, 'USAGE')
            OR pg_catalog.pg_has_role(r.oid, schema.datdba, 'USAGE')
            OR r.rolname OPERATOR(pg_catalog.=) 'pg_database_owner';
+
+    former_owner := schema.owner;
 
     -- A dump gives the schema to its old owner, and then makes the extension, which becomes the restoring role's.  So does the
     -- schema here, if its owner is a stranger now and the role could take it.  row_security is off in pg_dump's scripts; a
@@ -83,6 +86,27 @@ BEGIN
             USING MESSAGE = 'schema "occ" holds objects of another role',
                   DETAIL = pg_catalog.format('Among them: %s.', culprits),
                   HINT = 'Drop them: they could be taken for the extension''s own.';
+    END IF;
+
+    -- What a transaction that is still open has put there can't be seen.  It has a lock on the schema, or at least, where
+    -- PostgreSQL does not take that for functions, one on the role that owns what it has made.
+    IF EXISTS (SELECT
+               FROM pg_catalog.pg_locks AS l
+                    LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid
+               WHERE l.locktype OPERATOR(pg_catalog.=) 'object'
+                 AND COALESCE(l.pid, 0) OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+                 AND (l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+                      AND l.objid OPERATOR(pg_catalog.=) schema.oid
+                      AND l.database OPERATOR(pg_catalog.=) schema.database
+                      OR l.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass::pg_catalog.oid
+                      AND l.objid OPERATOR(pg_catalog.=) former_owner
+                      AND former_owner OPERATOR(pg_catalog.<>) ALL (trusted)
+                      -- A prepared transaction has no process to tell the database.
+                      AND COALESCE(a.datid, schema.database) OPERATOR(pg_catalog.=) schema.database)) THEN
+        RAISE object_in_use
+            USING MESSAGE = 'schema "occ" is in use by another transaction',
+                  DETAIL = 'It may have put something there that can''t be seen before it ends.',
+                  HINT = 'Try again when it has ended; pg_locks and pg_prepared_xacts tell which one it is.';
     END IF;
 END $$;
 

@@ -7,7 +7,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', 'fsync = off');
+$node->append_conf('postgresql.conf', "fsync = off\nmax_prepared_transactions = 5");
 $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE stranger; CREATE ROLE friend; CREATE ROLE dba LOGIN; GRANT friend TO dba');
 
@@ -225,6 +225,24 @@ foreach ([ 'dba', $of_another ], [ $superuser, qr/WARNING.*handed over.*ERROR:  
 		extra_params => [ '-U', $role, '-v', 'VERBOSITY=verbose' ]);
 	like($stderr, $error, "row_security = off, set by $role, opens no stranger's schema");
 }
+
+# Nor what he has planted, but not committed yet.  A prepared transaction stands for any that is still open.
+$node->safe_psql('postgres', 'CREATE DATABASE pending; GRANT CREATE ON DATABASE pending TO stranger');
+$node->safe_psql('pending', q{SET ROLE stranger; CREATE SCHEMA occ});
+my $in_use = qr/55006: schema "occ" is in use by another transaction/;
+my $restore = 'SET row_security = off; CREATE EXTENSION occ_lock';
+sub install_over
+{
+	my ($planted, $sql) = @_;
+	$node->safe_psql('pending', "BEGIN; SET LOCAL ROLE stranger; $planted; PREPARE TRANSACTION 'planted'");
+	my ($status, $stdout, $stderr) = $node->psql('pending', "BEGIN; $sql; ROLLBACK", extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	$node->safe_psql('pending', q{ROLLBACK PREPARED 'planted'});
+	return $stderr;
+}
+like(install_over('CREATE FUNCTION occ.enable(text) RETURNS int LANGUAGE sql RETURN 1', $restore), $in_use, 'a function that is not committed yet, in a schema that is handed over');
+like(install_over('CREATE VIEW occ.pg_class AS SELECT 1', 'ALTER SCHEMA occ OWNER TO CURRENT_USER; CREATE EXTENSION occ_lock'), $in_use, '... a view, in one that was taken over');
+unlike(install_over('CREATE SCHEMA other; CREATE VIEW other.v AS SELECT 1', 'ALTER SCHEMA occ OWNER TO CURRENT_USER; CREATE EXTENSION occ_lock'), qr/ERROR/, '... but not what is made elsewhere');
+unlike(install_over('SELECT 1', $restore), qr/ERROR/, '... nor what makes nothing');
 
 $node->stop;
 done_testing();
