@@ -233,6 +233,12 @@ SELECT status FROM occ.update('place', '{"id": 1, "version": 5, "m": "bad", "s":
 SELECT status FROM occ.update('place', '{"id": 1, "version": 6, "m": "bad", "": {"m": false}}');
 SELECT status FROM occ.update('place', '{"id": 1, "version": 6, "m": "worse", "": {"m": true}}');
 SELECT * FROM place WHERE id = 1;
+-- The mark vouches for strings only, of one who edits a snapshot as well.
+SELECT occ.update('place', (SELECT jsonb_set(occ.snapshot(p), '{h}', '{"a": "2"}') FROM place AS p WHERE id = 1));
+SELECT occ.update('place', (SELECT jsonb_set(occ.snapshot(p), '{m}', to_jsonb(1.5)) FROM place AS p WHERE id = 1));
+SELECT occ.update('place', '{"id": 1, "version": 6, "st": {"place": 1.5}, "": {"st": true}}');
+SELECT status FROM occ.update('place', (SELECT jsonb_set(occ.snapshot(p), '{h}', '"a=>2"') FROM place AS p WHERE id = 1));
+SELECT h FROM place WHERE id = 1;
 -- Values of one's own as parameters are not rows that were read.
 CALL occ.retry('UPDATE place SET l = $1 WHERE id = 2', arguments => '[0.5]');
 DROP TABLE place, before;

@@ -126,7 +126,8 @@ raise_inexact(Oid type, bool is_string, Form_pg_attribute column)
 
 /* The elements of a JSON array, and of those that it has for an array's other dimensions. */
 void
-refuse_in_elements(JsonCasts *element, JsonbContainer *array, Form_pg_attribute column)
+refuse_in_elements(JsonCasts *element, JsonbContainer *array, bool is_vouched_for,
+                   Form_pg_attribute column)
 {
     JsonbIterator *iterator = JsonbIteratorInit(array);
     JsonbValue value;
@@ -136,9 +137,9 @@ refuse_in_elements(JsonCasts *element, JsonbContainer *array, Form_pg_attribute 
     while (JsonbIteratorNext(&iterator, &value, true) == WJB_ELEM) {
         CHECK_FOR_INTERRUPTS();
         if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
-            refuse_in_elements(element, value.val.binary.data, column);
+            refuse_in_elements(element, value.val.binary.data, is_vouched_for, column);
         else
-            refuse_cast_values(element, &value, column);
+            refuse_cast_values(element, &value, is_vouched_for, column);
     }
 }
 
@@ -179,7 +180,8 @@ find_json_casts(Oid type)
 }
 
 void
-refuse_cast_values(JsonCasts *casts, JsonbValue *value, Form_pg_attribute column)
+refuse_cast_values(JsonCasts *casts, JsonbValue *value, bool is_vouched_for,
+                   Form_pg_attribute column)
 {
     const bool is_container = value->type == jbvBinary;
 
@@ -187,19 +189,21 @@ refuse_cast_values(JsonCasts *casts, JsonbValue *value, Form_pg_attribute column
         return;
     if (OidIsValid(casts->cast)) {
         const bool is_string = value->type == jbvString;
-        if (!is_string || may_give_string(casts->cast, read_text(casts->type, *value)))
-            raise_inexact(casts->type, is_string, column);
+        if (!is_string)
+            raise_inexact(casts->type, false, column);
+        if (!is_vouched_for && may_give_string(casts->cast, read_text(casts->type, *value)))
+            raise_inexact(casts->type, true, column);
     }
     else if (is_container && JsonContainerIsArray(value->val.binary.data) &&
              OidIsValid(get_element_type(casts->type)))
-        refuse_in_elements(casts->inside, value->val.binary.data, column);
+        refuse_in_elements(casts->inside, value->val.binary.data, is_vouched_for, column);
     else if (is_container && JsonContainerIsObject(value->val.binary.data)) {
         for (JsonCasts *field = casts->inside; field != nullptr; field = field->next) {
             JsonbValue *given = getKeyJsonValueFromContainer(
                 value->val.binary.data, NameStr(field->field),
                 static_cast<int>(strlen(NameStr(field->field))), nullptr);
             if (given != nullptr)
-                refuse_cast_values(field, given, column);
+                refuse_cast_values(field, given, is_vouched_for, column);
         }
     }
 }

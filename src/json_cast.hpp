@@ -21,10 +21,11 @@ JsonCasts *find_json_casts(Oid type);
 
 /*
  * Raise 22023 if what a value has for such types may be what to_jsonb() made of
- * them: anything but a string, and strings, too, if the cast makes strings.  The
- * column is named in the error.
+ * them: anything but a string, and strings, too, if the cast makes strings and
+ * nobody vouches for them.  The column is named in the error.
  */
-void refuse_cast_values(JsonCasts *casts, JsonbValue *value, Form_pg_attribute column);
+void refuse_cast_values(JsonCasts *casts, JsonbValue *value, bool is_vouched_for,
+                        Form_pg_attribute column);
 
 }  // namespace occ
 

@@ -191,8 +191,8 @@ read_member(const ColumnReader &reader, JsonbValue *member, const JsonbValue *ma
         if (const std::optional<Value> value = read_mark(reader, member, *mark))
             return *value;
     }
-    if (reader.casts != nullptr && !is_vouched_for)
-        refuse_cast_values(reader.casts, member, reader.column);
+    if (reader.casts != nullptr)
+        refuse_cast_values(reader.casts, member, is_vouched_for, reader.column);
     return read_value(reader, member);
 }
 
