@@ -210,6 +210,57 @@ CREATE DOMAIN restless AS int CHECK (alters(value));
 ALTER TABLE moving ADD COLUMN r restless;
 SELECT * FROM occ.merge('{"n": 1, "r": 1}', '{"n": "2", "r": 1}', '{"n": "1"}', 'moving');
 
+-- What occ.snapshot() says beside the columns goes with their values: with the types known and without.
+CREATE EXTENSION hstore;
+CREATE TABLE marked (id int PRIMARY KEY, j json, b jsonb, h hstore, m money, name text, version int NOT NULL DEFAULT 1);
+INSERT INTO marked (id, j, b, h, m, name) VALUES (1, '{"a" : 1}', 'null', 'a=>1', 12.5, 'cup');
+SELECT occ.enable('marked');
+CREATE TABLE was AS SELECT occ.snapshot(marked) AS r FROM marked;
+SELECT r FROM was;
+CREATE FUNCTION saved(mine jsonb, theirs jsonb) RETURNS TABLE (conflicts text, same text, marks text, saved text) LANGUAGE plpgsql AS $$
+DECLARE
+    untyped record;
+    typed record;
+    id int;
+BEGIN
+    SELECT * INTO untyped FROM was, occ.merge(was.r, mine, theirs);
+    SELECT * INTO typed FROM was, occ.merge(was.r, mine, theirs, 'marked');
+    BEGIN
+        PERFORM occ.update('marked', typed.merged || jsonb_build_object('version', k.version)) FROM marked AS k;
+        SELECT string_agg(COALESCE(k.v, 'NULL'), ' ') INTO saved FROM marked, LATERAL (VALUES (j::text), (b::text), (h::text), (m::text), (name)) AS k (v);
+        RAISE SQLSTATE 'XXABC'; -- so that each begins with the same row
+    EXCEPTION WHEN SQLSTATE 'XXABC' THEN
+    END;
+    conflicts := typed.conflicts;
+    same := CASE WHEN untyped IS NOT DISTINCT FROM typed THEN 'same' ELSE untyped::text END;
+    marks := typed.merged -> '';
+    RETURN NEXT;
+END $$;
+SELECT s.* FROM was, saved(r, r) AS s;
+-- Each changes another column that has a mark.
+SELECT s.* FROM was, saved(r || '{"b": 5, "name": "mug"}', jsonb_set(r || '{"j": {"x": 2}}', '{"",j}', '"{\"x\" : 2}"')) AS s;
+-- One has changed what the mark of the other, or his own from before, is about.
+SELECT s.* FROM was, saved(r || '{"j": {"a": 2}, "h": "b=>2", "m": "$7.00"}', r) AS s;
+SELECT s.* FROM was, saved(r, r || '{"j": null, "b": 1, "h": "b=>2", "": {"h": true, "m": "$12.50"}}') AS s;
+SELECT s.* FROM was, saved(r || '{"j": {"a": 2}}', r || '{"j": {"a": 2}, "": {"b": "null", "h": true, "m": "$12.50"}}') AS s;
+SELECT s.* FROM was, saved(r || '{"j": {"a": 2}}', r || '{"j": {"a": 3}, "": {"b": "null", "h": true, "m": "$12.50"}}') AS s;
+-- NULL of SQL and that of JSON are two; a mark may be all that has changed.
+SELECT s.* FROM was, saved(r || '{"": {"j": "{\"a\" : 1}", "h": true, "m": "$12.50"}}', r) AS s;
+SELECT s.* FROM was, saved(r, r || '{"": {"j": "{\"a\" : 1}", "h": true, "m": "$12.50"}}') AS s;
+SELECT s.* FROM was, saved(r || '{"": {"j": "{\"a\"  : 1}", "b": "null", "h": true, "m": "$12.50"}}', jsonb_set(r, '{"",j}', '"{\"a\"   : 1}"')) AS s;
+-- Changes only, and rows that know no marks.
+SELECT s.* FROM was, saved('{"id": 1, "name": "mug"}', r) AS s;
+SELECT s.* FROM was, saved((r || '{"name": "mug"}') - '' - 'b', r) AS s;
+SELECT s.* FROM was, saved(r || '{"name": "mug"}', (r || '{"h": "b=>2"}') - '' - 'b') AS s;
+-- An edit that the type can't be read from, and what to_jsonb() made of it.
+SELECT s.* FROM was, saved(r || '{"h": {"a": "2"}}', r) AS s;
+-- What is no object of marks is a column, if there is one.
+SELECT * FROM occ.merge('{"": 1, "a": 1}', '{"": 1}', '{"": 2}');
+SELECT * FROM occ.merge('{"": {}, "a": 1}', '{"": {"b": true}, "a": 2}', '{"": {"a": true}}');
+DROP FUNCTION saved;
+DROP TABLE was, marked;
+DROP EXTENSION hstore;
+
 DROP VIEW cheap;
 DROP TABLE things, spellings, whole, moving;
 DROP FUNCTION merged;

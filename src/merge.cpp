@@ -1,6 +1,7 @@
 /* occ.merge(): two changes of one row made one, where they don't overlap. */
 #include "pg.hpp"
 
+#include "exact_json.hpp"
 #include "json_input.hpp"
 #include "relation.hpp"
 
@@ -13,16 +14,26 @@ namespace occ {
 
 namespace {
 
+/* A member of an object, or null. */
+JsonbValue *
+member_of(JsonbContainer *object, const JsonbValue &name)
+{
+    return getKeyJsonValueFromContainer(object, name.val.string.val, name.val.string.len, nullptr);
+}
+
 /* One of the three, as an argument. */
 struct Row {
     const char *name;
     Jsonb *json;
+    JsonbContainer *marks; /* what occ.snapshot() says beside the columns, or null */
 
     /* The value of a column, or null if the row does not have it. */
-    JsonbValue *value_of(const JsonbValue &column) const
+    JsonbValue *value_of(const JsonbValue &column) const { return member_of(&json->root, column); }
+
+    /* Is that member of the row no column? */
+    bool holds_marks(const JsonbValue &member) const
     {
-        return getKeyJsonValueFromContainer(&json->root, column.val.string.val,
-                                            column.val.string.len, nullptr);
+        return marks != nullptr && member.val.string.len == 0;
     }
 };
 
@@ -34,23 +45,28 @@ object_argument(FunctionCallInfo fcinfo, int number, const char *name)
     if (!JB_ROOT_IS_OBJECT(json))
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                 errmsg("\"%s\" must be a JSON object", name),
-                errhint("Pass one row, as to_jsonb() makes it."));
-    return {name, json};
+                errhint("Pass one row, as occ.snapshot() makes it."));
+    const JsonbValue *marks = member_of(&json->root, json_name(marks_name));
+    const bool are_marks = marks != nullptr && marks->type == jbvBinary &&
+                           JsonContainerIsObject(marks->val.binary.data);
+    return {name, json, are_marks ? marks->val.binary.data : nullptr};
 }
 
 /* As jsonb has it: 1.0 is 1. */
 bool
 equal(JsonbValue *a, JsonbValue *b)
 {
-    if (a == nullptr || b == nullptr)
-        return a == b;
     return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
 }
 
 /* A column's value in one row.  json is null if the row does not have it. */
 struct Field {
     JsonbValue *json = nullptr;
+    JsonbValue *mark = nullptr;     /* what stands beside it: see exact_json.hpp */
+    bool may_have_mark = false;     /* or does its row come from something that knows none? */
     Value value = {Datum{0}, true}; /* if the table's types are known */
+
+    bool has_text_mark() const { return mark != nullptr && mark->type == jbvString; }
 };
 
 /* What is known of a relation's columns.  It is not open: reading a value can run anybody's code.
@@ -127,17 +143,40 @@ occ_merge_context(void *argument)
     errcontext("\"%s\", column \"%s\"", place->argument, place->column);
 }
 
-/* Read a value as the set functions do, so that occ.update() takes what they take here. */
+/*
+ * Read a value as the set functions do, so that occ.update() takes what they
+ * take here.  But a string is compared only, so it need not be vouched for, which
+ * would take a subtransaction, and those are not for parallel workers.
+ */
 Value
-read(const ColumnReader &reader, const Row &row, JsonbValue *json)
+read(const ColumnReader &reader, const Row &row, const Field &field)
 {
+    JsonbValue vouched_for = {};
     Place place = {row.name, NameStr(reader.column->attname)};
     ErrorContextCallback context = {error_context_stack, occ_merge_context, &place};
 
     error_context_stack = &context;
-    const Value value = read_value(reader, json);
+    vouched_for.type = jbvBool;
+    vouched_for.val.boolean = true;
+    const Value value =
+        read_member(reader, field.json, field.has_text_mark() ? field.mark : &vouched_for);
     error_context_stack = context.previous;
     return value;
+}
+
+/*
+ * Do the marks of two equal members say the same?  A row that knows no marks
+ * says nothing, but null without one is SQL NULL.
+ */
+bool
+same_marks(const Field &a, const Field &b)
+{
+    if (a.has_text_mark() && b.has_text_mark())
+        return equal(a.mark, b.mark);
+    if (!a.has_text_mark() && !b.has_text_mark())
+        return true;
+    const Field &unmarked = a.has_text_mark() ? b : a;
+    return !unmarked.may_have_mark && unmarked.json->type != jbvNull;
 }
 
 /*
@@ -147,9 +186,11 @@ read(const ColumnReader &reader, const Row &row, JsonbValue *json)
 bool
 same(const Form_pg_attribute column, const Field &a, const Field &b)
 {
-    if (equal(a.json, b.json))
+    if (a.json == nullptr || b.json == nullptr)
+        return a.json == b.json;
+    if (equal(a.json, b.json) && same_marks(a, b))
         return true;
-    if (column == nullptr || a.json == nullptr || b.json == nullptr)
+    if (column == nullptr)
         return false;
     if (a.value.isnull || b.value.isnull)
         return a.value.isnull && b.value.isnull;
@@ -160,7 +201,7 @@ same(const Form_pg_attribute column, const Field &a, const Field &b)
 
 /* What became of one column.  A row that lacks it leaves it as it was. */
 struct Merged {
-    JsonbValue *value;
+    Field field;
     bool conflict;
 };
 
@@ -171,17 +212,17 @@ merge_column(const Form_pg_attribute column, const Field &before, const Field &m
     if (theirs.json == nullptr)
         theirs = before;
     if (mine.json == nullptr)
-        return {theirs.json, false};
+        return {theirs, false};
     /* Nobody sets it but the table, so it is as the row has it, or occ.update() would refuse it. */
     const bool is_computed =
         column != nullptr &&
         (column->attgenerated != '\0' || column->attidentity == ATTRIBUTE_IDENTITY_ALWAYS);
     if ((is_computed && theirs.json != nullptr) || same(column, mine, before) ||
         same(column, mine, theirs))
-        return {theirs.json, false};
+        return {theirs, false};
     if (same(column, theirs, before))
-        return {mine.json, false};
-    return {theirs.json, true};
+        return {mine, false};
+    return {theirs, true};
 }
 
 class Merge {
@@ -191,6 +232,7 @@ public:
         : base_(base), mine_(mine), theirs_(theirs), columns_(columns)
     {
         pushJsonbValue(&state_, WJB_BEGIN_OBJECT, nullptr);
+        pushJsonbValue(&marks_, WJB_BEGIN_OBJECT, nullptr);
         add_columns_of(base_, nullptr, nullptr);
         add_columns_of(mine_, &base_, nullptr);
         add_columns_of(theirs_, &base_, &mine_);
@@ -198,6 +240,12 @@ public:
 
     Datum row()
     {
+        JsonbValue *marks = pushJsonbValue(&marks_, WJB_END_OBJECT, nullptr);
+        if (marks->val.object.nPairs > 0) {
+            JsonbValue name = json_name(marks_name);
+            pushJsonbValue(&state_, WJB_KEY, &name);
+            pushJsonbValue(&state_, WJB_VALUE, marks);
+        }
         return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state_, WJB_END_OBJECT, nullptr)));
     }
 
@@ -209,6 +257,7 @@ private:
     const Row theirs_;
     const Columns *columns_;
     JsonbParseState *state_ = nullptr;
+    JsonbParseState *marks_ = nullptr;
     ArrayBuildState *conflicts_ = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 
     /* Merge the columns of a row, but for those that other rows had before; these may be null. */
@@ -219,14 +268,20 @@ private:
         JsonbIteratorToken token;
 
         while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE) {
-            if (token != WJB_KEY || (done != nullptr && done->value_of(name) != nullptr) ||
+            if (token != WJB_KEY || row.holds_marks(name) ||
+                (done != nullptr && done->value_of(name) != nullptr) ||
                 (also_done != nullptr && also_done->value_of(name) != nullptr))
                 continue;
             CHECK_FOR_INTERRUPTS();
             Form_pg_attribute column = columns_ != nullptr ? columns_->find(name, row) : nullptr;
-            const ColumnReader *reader = column != nullptr ? make_reader(column) : nullptr;
-            add(name, merge_column(column, field(base_, name, reader), field(mine_, name, reader),
-                                   field(theirs_, name, reader)));
+            const ColumnReader *reader = column != nullptr ? make_member_reader(column) : nullptr;
+            const Field before = field(base_, name, reader);
+            Field mine = field(mine_, name, reader);
+            /* The text of what was read says nothing of what has been put in its place. */
+            if (mine.has_text_mark() && before.has_text_mark() && equal(mine.mark, before.mark) &&
+                !equal(mine.json, before.json))
+                mine.mark = nullptr;
+            add(name, merge_column(column, before, mine, field(theirs_, name, reader)));
         }
     }
 
@@ -235,15 +290,22 @@ private:
         Field field;
 
         field.json = row.value_of(name);
+        field.may_have_mark = row.marks != nullptr;
+        if (field.json != nullptr && row.marks != nullptr)
+            field.mark = member_of(row.marks, name);
         if (field.json != nullptr && reader != nullptr)
-            field.value = read(*reader, row, field.json);
+            field.value = read(*reader, row, field);
         return field;
     }
 
     void add(JsonbValue &column, const Merged &merged)
     {
         pushJsonbValue(&state_, WJB_KEY, &column);
-        pushJsonbValue(&state_, WJB_VALUE, merged.value);
+        pushJsonbValue(&state_, WJB_VALUE, merged.field.json);
+        if (merged.field.mark != nullptr) {
+            pushJsonbValue(&marks_, WJB_KEY, &column);
+            pushJsonbValue(&marks_, WJB_VALUE, merged.field.mark);
+        }
         if (merged.conflict)
             accumArrayResult(conflicts_,
                              PointerGetDatum(cstring_to_text_with_len(column.val.string.val,
@@ -282,7 +344,8 @@ merge_rows(FunctionCallInfo fcinfo, const Columns *columns)
  * base is a row as it was read, mine what it shall become, theirs what it has
  * become meanwhile.  A column that only one of the two changed has that
  * change; one that both changed, and not to the same value, is a conflict and
- * keeps theirs.  A column that a row lacks is not changed there.
+ * keeps theirs.  A column that a row lacks is not changed there.  What
+ * occ.snapshot() says beside a value goes where that goes.
  *
  * Errors: 22023 (an argument is not a JSON object).
  */
