@@ -2,13 +2,13 @@
  * SQL values as JSON that reads back as the same values: what occ.snapshot()
  * makes of a row.
  *
- * Where to_jsonb() is exact, the JSON is that of to_jsonb(); else it is a
- * string, the type's own text.  Two kinds of columns need a word more, a mark,
- * since every JSON value means something there: json and jsonb, for which null
- * is SQL NULL and the text of a json gets lost; and types with a cast of their
- * own to json, which to_jsonb() uses, and whose result might be taken for the
- * type's text.  Marks stand beside the columns, in a member whose name no
- * column can have.
+ * Where to_jsonb() is exact, also for those who read its numbers as doubles,
+ * the JSON is that of to_jsonb(); else it is a string, the type's own text.  Two
+ * kinds of columns need a word more, a mark, since every JSON value means
+ * something there: json and jsonb, for which null is SQL NULL and the text of a
+ * json gets lost; and types with a cast of their own to json, which to_jsonb()
+ * uses, and whose result might be taken for the type's text.  Marks stand beside
+ * the columns, in a member whose name no column can have.
  */
 #ifndef OCC_EXACT_JSON_HPP
 #define OCC_EXACT_JSON_HPP

@@ -1,6 +1,8 @@
 /* Values that are neither arrays nor composite, as JSON: see exact_scalar.hpp. */
 #include "pg.hpp"
 
+#include <limits>
+
 #include "exact_scalar.hpp"
 #include "json_cast.hpp"
 
@@ -49,17 +51,17 @@ numeric_value(Numeric number)
 JsonbValue
 integer_value(int64 number)
 {
+    if (!fits_double(number))
+        return string_value(psprintf(INT64_FORMAT, number));
     return numeric_value(int64_to_numeric(number));
 }
 
-/* NaN and infinities are no JSON. */
 JsonbValue
 number_value(Numeric number)
 {
-    if (numeric_is_nan(number) || numeric_is_inf(number))
-        return string_value(
-            DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number))));
-    return numeric_value(number);
+    const char *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+
+    return fits_double(text) ? numeric_value(number) : string_value(text);
 }
 
 /*
@@ -140,6 +142,29 @@ write_jsonb(Datum value)
 }
 
 }  // namespace
+
+bool
+fits_double(int64 integer)
+{
+    constexpr int64 largest_exact = int64{1} << 53;
+
+    return integer >= -largest_exact && integer <= largest_exact;
+}
+
+bool
+fits_double(const char *numeric)
+{
+    constexpr int always_exact = std::numeric_limits<double>::digits10;
+    int digits = 0;
+
+    for (const char *c = numeric; *c != '\0'; c++) {
+        if (*c >= '0' && *c <= '9')
+            digits++;
+        else if (*c != '-' && *c != '.')
+            return false;
+    }
+    return digits <= always_exact;
+}
 
 JsonbValue
 null_value()

@@ -41,6 +41,14 @@ ExactMember write_scalar(Form form, TextOutput *output, Datum value);
 
 JsonbValue null_value();
 
+/*
+ * Does a double hold a number so that it prints it again?  JavaScript, and what
+ * else parses JSON like it, would round the others, so those are strings.  That
+ * of a numeric is asked of its text, and is no for NaN and infinities.
+ */
+bool fits_double(int64 integer);
+bool fits_double(const char *numeric);
+
 }  // namespace occ
 
 #endif

@@ -8,21 +8,13 @@ namespace occ {
 
 namespace {
 
-constexpr int64 largest_exact_integer = int64{1} << 53;
-
-bool
-is_exact(int64 value)
-{
-    return value >= -largest_exact_integer && value <= largest_exact_integer;
-}
-
 JsonScalar
 integer(int64 value)
 {
     auto *text = static_cast<char *>(palloc(MAXINT8LEN + 1));
 
     pg_lltoa(value, text);
-    return {is_exact(value) ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
+    return {fits_double(value) ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
 /* Shortest form that reads back as the same value, whatever extra_float_digits says. */
@@ -44,16 +36,8 @@ JsonScalar
 decimal(Datum value)
 {
     const char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
-    int digits = 0;
-    bool finite = true;
 
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c >= '0' && *c <= '9')
-            digits++;
-        else if (*c != '-' && *c != '.')
-            finite = false; /* NaN, Infinity */
-    }
-    return {finite && digits <= 15 ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
+    return {fits_double(text) ? JsonScalar::Kind::number : JsonScalar::Kind::string, text};
 }
 
 JsonScalar
@@ -146,7 +130,7 @@ jsonb_of(Datum datum, Oid type)
     JsonbValue value;
 
     /* The same as below without a detour by text: keys and versions mostly are integers. */
-    if (type == INT4OID || (type == INT8OID && is_exact(DatumGetInt64(datum)))) {
+    if (type == INT4OID || (type == INT8OID && fits_double(DatumGetInt64(datum)))) {
         value.type = jbvNumeric;
         value.val.numeric =
             int64_to_numeric(type == INT4OID ? DatumGetInt32(datum) : DatumGetInt64(datum));
