@@ -55,13 +55,13 @@ gives_string(Oid cast, Datum value)
     return json[strspn(json, " \t\n\r")] == '"';
 }
 
-/* An error that says nothing of the value, such as a cancel. */
+/* An error that says nothing of the value, such as a cancel or a deadlock. */
 bool
 comes_from_outside(int sqlerrcode)
 {
     const int category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
-    return category == ERRCODE_OPERATOR_INTERVENTION ||
+    return category == ERRCODE_TRANSACTION_ROLLBACK || category == ERRCODE_OPERATOR_INTERVENTION ||
            category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_SYSTEM_ERROR;
 }
 
