@@ -179,12 +179,15 @@ SELECT attempt('UPDATE mine SET id = 9 WHERE id = 7', rule) FROM (VALUES
     ($$UPDATE TO under WHERE new.id = 9 DO INSTEAD UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
     ($$UPDATE TO under DO INSTEAD (SELECT 1; UPDATE account SET holder = 'blind' WHERE account.id = 1)$$),
     ($$UPDATE TO under DO ALSO INSERT INTO account VALUES (1) ON CONFLICT (id) DO UPDATE SET holder = 'blind'$$),
+    ($$UPDATE TO under DO ALSO INSERT INTO account SELECT 1 ON CONFLICT (id) DO UPDATE SET holder = 'blind'$$),
+    ($$UPDATE TO under DO ALSO INSERT INTO account SELECT old.id - 6 ON CONFLICT (id) DO UPDATE SET holder = 'blind'$$),
     ($$UPDATE TO under DO ALSO DELETE FROM account WHERE account.id = 3$$)) AS r (rule);
 SELECT attempt('DELETE FROM mine WHERE id = 8', rule) FROM (VALUES
     ($$DELETE TO under DO ALSO DELETE FROM account WHERE account.id = 3$$),
     ($$DELETE TO under DO INSTEAD DELETE FROM account WHERE account.id = 3$$),
     ($$DELETE TO under WHERE old.id = 8 DO INSTEAD DELETE FROM account WHERE account.id = 3$$),
     ($$DELETE TO under DO INSTEAD UPDATE account SET holder = 'blind' WHERE account.id = 1$$),
+    ($$DELETE TO under DO ALSO INSERT INTO account SELECT 1 ON CONFLICT (id) DO UPDATE SET holder = 'blind'$$),
     ($$DELETE TO under DO ALSO WITH d AS (DELETE FROM account RETURNING id) SELECT count(*) FROM d$$),
     ($$DELETE TO under DO ALSO WITH d AS (DELETE FROM account RETURNING id) UPDATE account SET holder = 'blind' FROM d$$)) AS r (rule);
 -- A function in SQL that is evaluated row by row runs like a referential action, too.

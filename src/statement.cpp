@@ -76,14 +76,17 @@ leaves_triggers_to_another(const QueryDesc *query)
 /*
  * Is a query the statement of a referential action itself?  What rules of the
  * foreign key's table make of one is not: whoever owns that table has made the
- * rules.  What a rule adds has the range table of the original before its own
- * (rewriteRuleAction()), so only the original writes to the first entry, and a
- * referential action names no table but its foreign key's.
+ * rules.  An UPDATE or DELETE that a rule adds has the range table of the
+ * original before its own (rewriteRuleAction()), so only the original writes to
+ * the first entry, and a referential action names no table but its foreign
+ * key's.  An INSERT ... SELECT has not, and can update by ON CONFLICT, but no
+ * referential action inserts.
  */
 bool
 is_referential_action(const QueryDesc *query)
 {
     if (!leaves_triggers_to_another(query) || !InNoForceRLSOperation() ||
+        (query->operation != CMD_UPDATE && query->operation != CMD_DELETE) ||
         query->plannedstmt->hasModifyingCTE || !IsA(query->plannedstmt->planTree, ModifyTable))
         return false;
     return reinterpret_cast<const ModifyTable *>(query->plannedstmt->planTree)->nominalRelation ==
