@@ -105,6 +105,22 @@ BEGIN;
 SELECT stamps();
 COMMIT;
 BEGIN\; INSERT INTO outcome (how) VALUES ('not committed')\; ROLLBACK\; BEGIN\; SELECT stamps()\; COMMIT;
+-- A message that commits before it has run anything leaves its start in no row; one that has run something may.
+BEGIN;
+INSERT INTO outcome (how) VALUES ('something to commit');
+COMMIT AND CHAIN;
+SELECT stamps();
+COMMIT;
+BEGIN;
+INSERT INTO outcome (how) VALUES ('something to commit');
+COMMIT\; BEGIN;
+SELECT stamps();
+COMMIT;
+BEGIN;
+INSERT INTO outcome (how) VALUES ('something to commit');
+INSERT INTO outcome (how) VALUES ('something with that start')\; COMMIT AND CHAIN;
+SELECT stamps();
+COMMIT;
 -- A transaction that a procedure begins has a start of its own.
 CREATE PROCEDURE stamps_later() LANGUAGE plpgsql AS $$
 BEGIN

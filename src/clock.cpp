@@ -15,6 +15,13 @@ struct Starts {
 /* Of the last transaction of this session that has written and was committed, or prepared. */
 Starts committed = {DT_NOBEGIN, DT_NOBEGIN};
 
+/*
+ * The start of the last statement that has run a query.  A message that has
+ * committed before it ran any, COMMIT AND CHAIN say, has left its start in no
+ * row, and the next transaction has that same start.
+ */
+TimestampTz query_ran = DT_NOBEGIN;
+
 Starts
 current_starts()
 {
@@ -28,7 +35,7 @@ occ_transaction_ends(XactEvent event, void *)
     case XACT_EVENT_COMMIT:
     case XACT_EVENT_PREPARE:
         if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-            committed = current_starts();
+            committed = {GetCurrentTransactionStartTimestamp(), query_ran};
         break;
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
@@ -96,8 +103,15 @@ watch_commits()
     if (!IsTransactionState())
         return;
     const Starts now = current_starts();
+    query_ran = now.statement;
     if (message_may_have_committed(now))
         committed = {now.statement, now.statement};
+}
+
+void
+note_query()
+{
+    query_ran = GetCurrentStatementStartTimestamp();
 }
 
 int64

@@ -17,6 +17,9 @@ namespace occ {
  */
 void watch_commits();
 
+/* Note that a query starts to run: what it writes may hold the start of its statement. */
+void note_query();
+
 /*
  * An instant in the epoch of a version type: timestamptz counts from 2000 UTC,
  * timestamp from 2000 in the session's zone (as LOCALTIMESTAMP does), double

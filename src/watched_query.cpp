@@ -1,6 +1,7 @@
 /* Running queries that may write guarded tables: see watched_query.hpp. */
 #include "pg.hpp"
 
+#include "clock.hpp"
 #include "watched_query.hpp"
 
 namespace occ {
@@ -75,6 +76,7 @@ watch(QueryDesc *query)
 extern "C" void
 occ_executor_start(QueryDesc *query, int flags)
 {
+    note_query();
     if (previous_start != nullptr)
         previous_start(query, flags);
     else
