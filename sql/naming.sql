@@ -61,6 +61,39 @@ SELECT try('preset => ''strict'', enforce => ''warn''', $$MERGE INTO account USI
     WHEN MATCHED AND false THEN UPDATE SET version = account.version WHEN MATCHED THEN UPDATE SET holder = 'blind'$$);
 SELECT try('unstated => ''warn''', $$UPDATE account SET holder = 'blind', version = DEFAULT$$);
 
+-- Who writes around the guard gets the default, also by a plan that was made before.
+SELECT occ.enable('account', preset => 'strict');
+TRUNCATE account;
+CREATE FUNCTION around() RETURNS TABLE (how text, version bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO account VALUES (1, 'old', 5) ON CONFLICT (id) DO UPDATE SET version = excluded.version;
+    how := 'UPDATE';
+    UPDATE account SET holder = 'repaired', version = DEFAULT RETURNING account.version INTO version;
+    RETURN NEXT;
+    INSERT INTO account VALUES (1, 'old', 5) ON CONFLICT (id) DO UPDATE SET version = excluded.version;
+    how := 'ON CONFLICT';
+    INSERT INTO account (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET version = excluded.version RETURNING account.version INTO version;
+    RETURN NEXT;
+    INSERT INTO account VALUES (1, 'old', 5) ON CONFLICT (id) DO UPDATE SET version = excluded.version;
+    how := 'MERGE';
+    MERGE INTO account USING (VALUES (1)) AS v (i) ON id = i
+        WHEN MATCHED AND i = 0 THEN UPDATE SET holder = 'blind' WHEN MATCHED THEN UPDATE SET version = DEFAULT;
+    SELECT account.version INTO version FROM account;
+    RETURN NEXT;
+EXCEPTION WHEN OTHERS THEN
+    how := how || ': ' || SQLSTATE;
+    RETURN NEXT;
+END $$;
+SELECT around();
+SET occ_lock.bypass = on;
+SELECT around();
+RESET occ_lock.bypass;
+SET session_replication_role = replica;
+SELECT around();
+RESET session_replication_role;
+TRUNCATE account;
+DROP FUNCTION around;
+
 -- Prepared statements, also after the guard has changed, and under another role.
 SELECT occ.enable('account', preset => 'shared');
 PREPARE merge AS MERGE INTO account USING (VALUES (1)) AS v (i) ON id = i

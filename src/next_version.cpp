@@ -113,9 +113,10 @@ settle(const InlinedCall &call, Versions *row, const T &type)
  * RETURNS anyelement
  *
  * The version that an UPDATE writes into a row of that table, or of one below
- * it, or the stated one, else the stored one, where the trigger is to judge.  Not for SQL: it takes
- * an "internal".  Errors: 23502 and PT428 for a row that was changed while the
- * UPDATE waited for it.
+ * it, or the last argument where the trigger is to judge.  Without "stated" the
+ * UPDATE says nothing of what it has read; in place of "stored" there may be a
+ * default then.  Not for SQL: it takes an "internal".  Errors: 23502 and PT428
+ * for a row that was changed while the UPDATE waited for it.
  */
 Datum
 occ_next_version(PG_FUNCTION_ARGS)

@@ -83,10 +83,12 @@ put_version_call(const Query *query, List **set_list, const VersionColumn &versi
     auto *marker = makeNullConst(INTERNALOID, -1, InvalidOid);
     auto *table =
         makeConst(REGCLASSOID, -1, InvalidOid, sizeof(Oid), ObjectIdGetDatum(relid), false, true);
-    List *arguments = list_make3(marker, table, stored);
     TargetEntry *entry = set_entry(*set_list, version.attnum);
+    List *arguments = list_make2(marker, table);
 
-    if (states)
+    if (states || entry == nullptr)
+        arguments = lappend(arguments, stored);
+    if (entry != nullptr)
         arguments = lappend(arguments, entry->expr);
     auto *next = reinterpret_cast<Expr *>(makeFuncExpr(
         next_version, version.type, arguments, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));

@@ -39,8 +39,9 @@ Oid find_next_version(Oid guard, bool states);
 bool is_for_everybody(Oid next_version);
 
 /*
- * Let a SET list of a statement compute the version by that function.  With
- * states, what the list has set is its last argument, else that is dropped.
+ * Let a SET list of a statement compute the version by that function, whose
+ * last argument is what the list has set.  Without states, that stands for the
+ * stored version: it is what is written if no trigger judges the row after all.
  */
 void put_version_call(const Query *query, List **set_list, const VersionColumn &version,
                       Oid next_version, bool states);
