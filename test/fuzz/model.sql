@@ -184,7 +184,6 @@ BEGIN
         named := model.get('named') = to_jsonb(place) AND model.action_names(becomes);
         IF o ->> 'unstated' IN ('reject', 'warn') AND root = 't'::regclass AND model.gives_default(TG_RELID, version_column) THEN
             named := false;
-            becomes := becomes || jsonb_build_object(version_column, was -> version_column);
         END IF;
         verdict := model.judge(o, a, was, becomes, named, model.is_referential(context, root));
         PERFORM model.put('named', NULL);
