@@ -20,7 +20,7 @@ for_each_set_list(Query *query, const Action &action)
              query->onConflict->action == ONCONFLICT_UPDATE)
         action(&query->onConflict->onConflictSet);
     else if (pg::is_merge(query))
-        pg::for_each_merge_update(query->mergeActionList,
+        pg::for_each_merge_update(pg::merge_actions(query),
                                   [&](auto *merge) { action(&merge->targetList); });
 }
 

@@ -197,6 +197,17 @@ is_merge([[maybe_unused]] const Statement *statement)
 #endif
 }
 
+/* The actions of a MERGE, as planned.  15 brought it (7103ebb7aa). */
+inline List *
+merge_actions([[maybe_unused]] const Query *query)
+{
+#if PG_VERSION_NUM >= 150000
+    return query->mergeActionList;
+#else
+    return NIL;
+#endif
+}
+
 /* The actions of a MERGE on its i-th table.  18 leaves out tables that it has pruned (cbc127917e).
  */
 inline List *
