@@ -18,7 +18,7 @@
 namespace occ {
 
 /* The name of the member that holds the marks: {"": {"doc": "null", "place": true}} */
-inline constexpr std::string_view marks_name = "";
+inline constexpr const char *marks_name = "";
 
 /* Writes values of one type. */
 struct ExactWriter;
