@@ -147,9 +147,9 @@ SELECT occ.enable('t', 'at');
 SELECT occ.disable('t');
 SET timezone = 'Asia/Kolkata';
 SELECT preset, try(format('%L', 'preset=' || preset), $$'2020-01-01'$$, $$note = 'new'$$) AS clock,
-       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = now() AT TIME ZONE 'UTC'$$) AS start,
-       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = statement_timestamp() AT TIME ZONE 'UTC'$$) AS statement,
-       try(format('%L', 'preset=' || preset), 'localtimestamp', $$at = clock_timestamp() AT TIME ZONE 'UTC'$$) AS own_clock
+       try(format('%L', 'preset=' || preset), $$localtimestamp + interval '1 h'$$, $$at = now() AT TIME ZONE 'UTC'$$) AS start,
+       try(format('%L', 'preset=' || preset), $$localtimestamp + interval '1 h'$$, $$at = statement_timestamp() AT TIME ZONE 'UTC'$$) AS statement,
+       try(format('%L', 'preset=' || preset), $$localtimestamp + interval '1 h'$$, $$at = clock_timestamp() AT TIME ZONE 'UTC'$$) AS own_clock
 FROM unnest('{shared,orm,strict}'::text[]) AS preset;
 SET timezone = 'America/Los_Angeles';
 SELECT try($$'preset=shared'$$, 'localtimestamp', $$at = now() AT TIME ZONE 'UTC'$$) AS start,
