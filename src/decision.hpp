@@ -88,8 +88,8 @@ states_seconds(const T &type, Token token, const Maybe<typename T::value_type> &
                const Maybe<typename T::value_type> &stated)
 {
     if constexpr (requires { type.may_be_seconds(stated.value, stored.value); })
-        return token != Token::read && stored.has && stated.has &&
-               type.may_be_seconds(stated.value, stored.value);
+        return token != Token::read && stored.has && stated.has && type.present(stored.value) &&
+               type.present(stated.value) && type.may_be_seconds(stated.value, stored.value);
     else
         return false;
 }

@@ -200,7 +200,7 @@ struct TimeVersion {
      */
     static bool may_be_seconds(Value stated, Value stored)
     {
-        return stored > stated && stored - stated <= Derived::second &&
+        return stored > stated && stated >= stored - Derived::second &&
                Derived::floor_to(stated, Derived::second) == stated;
     }
 };

@@ -106,4 +106,26 @@ TEST(Decision, TheHintKnowsWhoStatesTheNextVersion)
 }
 
 }  // namespace
+TEST(SecondsHint, IsForStampsJustBehind)
+{
+    constexpr std::int64_t second = Timestamps::second;
+    const Timestamps type;
+    const auto hints = [&](std::int64_t stored, std::int64_t stated) {
+        return states_seconds(type, Token::automatic, Maybe<std::int64_t>{true, stored},
+                              Maybe<std::int64_t>{true, stated});
+    };
+
+    EXPECT_TRUE(hints(7 * second + 600000, 7 * second));
+    EXPECT_TRUE(hints(8 * second, 7 * second));
+    EXPECT_FALSE(hints(8 * second + 1, 7 * second)) << "more than a second";
+    EXPECT_FALSE(hints(7 * second + 600000, 7 * second + 1)) << "finer than seconds";
+    EXPECT_FALSE(hints(7 * second, 8 * second)) << "ahead";
+    EXPECT_FALSE(states_seconds(type, Token::read, Maybe<std::int64_t>{true, 8 * second},
+                                Maybe<std::int64_t>{true, 7 * second}));
+    /* The ends of the calendar are further apart than a number can say. */
+    for (const std::int64_t far : {Timestamps::minus_infinity, -210 * 1000 * 1000 * second})
+        for (const std::int64_t stored : {Timestamps::infinity, Timestamps::end - 1, second})
+            EXPECT_FALSE(hints(stored, far)) << stored << ' ' << far;
+}
+
 }  // namespace occ
