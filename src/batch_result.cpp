@@ -156,11 +156,7 @@ marked_key(const KeyObject &object, const Target &target, const BatchRow &row)
         if (member.mark.type != jbvNull)
             pairs[marks.val.object.nPairs++] = {name, member.mark, 0};
     }
-    if (marks.val.object.nPairs > 0) {
-        JsonbValue name = json_name(marks_name);
-        pushJsonbValue(&state, WJB_KEY, &name);
-        pushJsonbValue(&state, WJB_VALUE, &marks);
-    }
+    push_marks(&state, &marks);
     return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)));
 }
 

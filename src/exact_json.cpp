@@ -232,6 +232,16 @@ write_exactly(ExactWriter *writer, Datum value)
     return write_scalar(Form::text, &writer->output, value);
 }
 
+void
+push_marks(JsonbParseState **row, JsonbValue *marks)
+{
+    if (marks->val.object.nPairs == 0)
+        return;
+    JsonbValue name = json_name(marks_name);
+    pushJsonbValue(row, WJB_KEY, &name);
+    pushJsonbValue(row, WJB_VALUE, marks);
+}
+
 Jsonb *
 write_row(ExactWriter *writer, HeapTupleHeader row)
 {
@@ -250,11 +260,7 @@ write_row(ExactWriter *writer, HeapTupleHeader row)
                 add_pair(&marks, writer->field_count, key, member.mark);
             return true;
         });
-    if (marks.val.object.nPairs > 0) {
-        JsonbValue key = json_name(marks_name);
-        pushJsonbValue(&state, WJB_KEY, &key);
-        pushJsonbValue(&state, WJB_VALUE, &marks);
-    }
+    push_marks(&state, &marks);
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 

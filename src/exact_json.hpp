@@ -44,6 +44,9 @@ ExactMember write_exactly(ExactWriter *writer, Datum value);
 /* A row as an object of its columns, with the marks they need. */
 Jsonb *write_row(ExactWriter *writer, HeapTupleHeader row);
 
+/* Put the marks, an object, into a row that is being made, if there are any. */
+void push_marks(JsonbParseState **row, JsonbValue *marks);
+
 /* May a mark of such a column be its value's text? */
 bool takes_text_marks(Oid type);
 

@@ -121,11 +121,13 @@ settle(const Row &row, const T &type)
         raise_null_version(row.trigger, guard.version);
 
     const Decision decision = decide(type, guard.policy, claim, stored, stated);
-    const bool ignored = (decision.ignorable || decision.unproven) && only_ignored_changed(row);
+    const bool undecided =
+        guard.naming.is_undecided && claim.echo && !claim.checked && refuses_unstated(guard.policy);
+    const bool ignored =
+        (decision.ignorable || decision.unproven || undecided) && only_ignored_changed(row);
     if (decision.unproven && !ignored)
         note_unproven_update(row.trigger, guard.version, guard.policy);
-    if (guard.naming.is_undecided && claim.echo && !guard.checked &&
-        refuses_unstated(guard.policy) && !only_ignored_changed(row))
+    if (undecided && !ignored)
         record_unproven(row.trigger, guard.version, guard.policy.enforce,
                         guard.policy.unstated == Unstated::warn, Excuse::naming);
 

@@ -44,6 +44,13 @@ is_guard(Oid function)
     return true;
 }
 
+/* Does a trigger fire on each row that an UPDATE changes, whatever it changes? */
+bool
+sees_every_update(const Trigger &trigger)
+{
+    return is_before_update_row(trigger) && trigger.tgqual == nullptr && trigger.tgnattr == 0;
+}
+
 /* Do all columns of an array literal exist?  The guard would raise if one does not. */
 bool
 columns_exist(Relation relation, std::string_view literal)
@@ -135,9 +142,7 @@ find_known_guard(Relation relation, KnownGuard *guard)
 
     /* To look up a function may rebuild the relation; being locked, it has the same triggers. */
     for (int i = 0; i < count(); i++) {
-        if (!is_before_update_row(relation->trigdesc->triggers[i]) ||
-            relation->trigdesc->triggers[i].tgqual != nullptr ||
-            relation->trigdesc->triggers[i].tgnattr > 0 ||
+        if (!sees_every_update(relation->trigdesc->triggers[i]) ||
             !is_guard(relation->trigdesc->triggers[i].tgfoid))
             continue;
         const Trigger &trigger = relation->trigdesc->triggers[i];
@@ -165,8 +170,7 @@ find_inlinable_guard(Relation relation, TriggerDesc *const &triggers, InlinableG
         return false;
 
     guard->trigger = only_before_trigger(*triggers);
-    if (guard->trigger == nullptr || !is_before_update_row(*guard->trigger) ||
-        guard->trigger->tgqual != nullptr || guard->trigger->tgnattr > 0 ||
+    if (guard->trigger == nullptr || !sees_every_update(*guard->trigger) ||
         !is_guard(guard->trigger->tgfoid))
         return false;
 

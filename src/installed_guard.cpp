@@ -8,14 +8,6 @@ namespace occ {
 
 namespace {
 
-/* What errtable() does for a relation that is open. */
-void
-set_table_fields(Oid relid)
-{
-    err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(get_rel_namespace(relid)));
-    err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(relid));
-}
-
 /* A relation of a kind that can't be guarded. */
 [[noreturn]] void
 raise_wrong_kind(Oid relid, const char *name, char relkind)

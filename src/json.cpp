@@ -163,4 +163,10 @@ jsonb_of(Datum datum, Oid type)
     return value;
 }
 
+bool
+same_json(JsonbValue *a, JsonbValue *b)
+{
+    return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
+}
+
 }  // namespace occ

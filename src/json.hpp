@@ -36,6 +36,9 @@ char *json_of(Datum value, Oid type, bool isnull);
 /* The same as part of a jsonb. */
 JsonbValue jsonb_of(Datum value, Oid type);
 
+/* Are two values equal as jsonb has it?  1.0 is 1. */
+bool same_json(JsonbValue *a, JsonbValue *b);
+
 }  // namespace occ
 
 #endif

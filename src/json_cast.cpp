@@ -2,6 +2,7 @@
 #include "pg.hpp"
 
 #include "json_cast.hpp"
+#include "relation.hpp"
 
 namespace occ {
 
@@ -117,9 +118,7 @@ raise_inexact(Oid type, bool is_string, Form_pg_attribute column)
                       : errhint("Read the row with occ.snapshot(), or write the value as a string, "
                                 "in the form that type %s has as text.",
                                 name),
-            (err_generic_string(PG_DIAG_SCHEMA_NAME,
-                                get_namespace_name(get_rel_namespace(column->attrelid))),
-             err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(column->attrelid)),
+            (set_table_fields(column->attrelid),
              err_generic_string(PG_DIAG_COLUMN_NAME, NameStr(column->attname))));
     pg_unreachable();
 }

@@ -2,6 +2,7 @@
 #include "pg.hpp"
 
 #include "fixed_output.hpp"
+#include "json.hpp"
 #include "json_input.hpp"
 
 namespace occ {
@@ -84,13 +85,6 @@ scalar_text(JsonbValue *value)
     }
 }
 
-/* As jsonb has it: 1.0 is 1. */
-bool
-equal(JsonbValue *a, JsonbValue *b)
-{
-    return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
-}
-
 /* The value that a mark's text stands for, if it is that of the member. */
 std::optional<Value>
 read_mark(const ColumnReader &reader, JsonbValue *member, const JsonbValue &mark)
@@ -102,7 +96,7 @@ read_mark(const ColumnReader &reader, JsonbValue *member, const JsonbValue &mark
 
     reset_settings(nest_level);
     ExactMember written = write_exactly(reader.exact, datum);
-    if (!equal(member, &written.value))
+    if (!same_json(member, &written.value))
         return std::nullopt;
     return Value{datum, false};
 }

@@ -2,6 +2,7 @@
 #include "pg.hpp"
 
 #include "exact_json.hpp"
+#include "json.hpp"
 #include "json_input.hpp"
 #include "relation.hpp"
 
@@ -50,13 +51,6 @@ object_argument(FunctionCallInfo fcinfo, int number, const char *name)
     const bool are_marks = marks != nullptr && marks->type == jbvBinary &&
                            JsonContainerIsObject(marks->val.binary.data);
     return {name, json, are_marks ? marks->val.binary.data : nullptr};
-}
-
-/* As jsonb has it: 1.0 is 1. */
-bool
-equal(JsonbValue *a, JsonbValue *b)
-{
-    return compareJsonbContainers(&JsonbValueToJsonb(a)->root, &JsonbValueToJsonb(b)->root) == 0;
 }
 
 /* A column's value in one row.  json is null if the row does not have it. */
@@ -172,7 +166,7 @@ bool
 same_marks(const Field &a, const Field &b)
 {
     if (a.has_text_mark() && b.has_text_mark())
-        return equal(a.mark, b.mark);
+        return same_json(a.mark, b.mark);
     if (!a.has_text_mark() && !b.has_text_mark())
         return true;
     const Field &unmarked = a.has_text_mark() ? b : a;
@@ -188,7 +182,7 @@ same(const Form_pg_attribute column, const Field &a, const Field &b)
 {
     if (a.json == nullptr || b.json == nullptr)
         return a.json == b.json;
-    if (equal(a.json, b.json) && same_marks(a, b))
+    if (same_json(a.json, b.json) && same_marks(a, b))
         return true;
     if (column == nullptr)
         return false;
@@ -240,12 +234,7 @@ public:
 
     Datum row()
     {
-        JsonbValue *marks = pushJsonbValue(&marks_, WJB_END_OBJECT, nullptr);
-        if (marks->val.object.nPairs > 0) {
-            JsonbValue name = json_name(marks_name);
-            pushJsonbValue(&state_, WJB_KEY, &name);
-            pushJsonbValue(&state_, WJB_VALUE, marks);
-        }
+        push_marks(&state_, pushJsonbValue(&marks_, WJB_END_OBJECT, nullptr));
         return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state_, WJB_END_OBJECT, nullptr)));
     }
 
@@ -278,8 +267,8 @@ private:
             const Field before = field(base_, name, reader);
             Field mine = field(mine_, name, reader);
             /* The text of what was read says nothing of what has been put in its place. */
-            if (mine.has_text_mark() && before.has_text_mark() && equal(mine.mark, before.mark) &&
-                !equal(mine.json, before.json))
+            if (mine.has_text_mark() && before.has_text_mark() &&
+                same_json(mine.mark, before.mark) && !same_json(mine.json, before.json))
                 mine.mark = nullptr;
             add(name, merge_column(column, before, mine, field(theirs_, name, reader)));
         }

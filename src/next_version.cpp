@@ -45,6 +45,8 @@ report_rechecked(const InlinedUpdate &update, const Versions &row, const T &type
     const RecheckedRow rechecked = rechecked_row(update);
     const TriggerData *trigger = &rechecked.trigger;
     const VersionColumn &version = rechecked.guard.version;
+    const auto stored = decode_maybe<T>(row.stored, row.stored_null);
+    const auto stated = decode_maybe<T>(row.stated, row.stated_null);
 
     if (row.named && row.stated_null && version.not_null)
         raise_null_version(trigger, version);
@@ -59,12 +61,8 @@ report_rechecked(const InlinedUpdate &update, const Versions &row, const T &type
                       .actual = row.stored,
                       .expected_null = row.stated_null,
                       .actual_null = row.stored_null,
-                      .stated_next = states_next(type, update.policy.token,
-                                                 decode_maybe<T>(row.stored, row.stored_null),
-                                                 decode_maybe<T>(row.stated, row.stated_null)),
-                      .stated_seconds = states_seconds(
-                          type, update.policy.token, decode_maybe<T>(row.stored, row.stored_null),
-                          decode_maybe<T>(row.stated, row.stated_null))});
+                      .stated_next = states_next(type, update.policy.token, stored, stated),
+                      .stated_seconds = states_seconds(type, update.policy.token, stored, stated)});
 }
 
 /* The version to write, in place of the stated one. */

@@ -321,6 +321,13 @@ name_literal(Oid relid)
 }
 
 void
+set_table_fields(Oid relid)
+{
+    err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(get_rel_namespace(relid)));
+    err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(relid));
+}
+
+void
 raise_two_guards(Relation relation, const char *one, const char *other)
 {
     ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

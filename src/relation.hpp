@@ -115,6 +115,9 @@ char *qualified_name(Oid relid);
 /* The same as a string literal, for calls that hints suggest. */
 char *name_literal(Oid relid);
 
+/* Within ereport(): what errtable() does for a relation that is open. */
+void set_table_fields(Oid relid);
+
 /*
  * Raise 55000: two guards would each bump, and each take the other's bump for
  * a stated version.

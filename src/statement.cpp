@@ -127,8 +127,8 @@ planned_for(Oid reader, const QueryDesc *query)
  * query (at commit) we can't know that.
  *
  * A referential action, and what rules make of it, runs as the table's owner,
- * but the error goes to whose query started it.  That need not be the client's user: a SECURITY
- * DEFINER function can catch the error and read it.
+ * but the error goes to whose query started it.  That need not be the client's
+ * user: a SECURITY DEFINER function can catch the error and read it.
  */
 Visible
 visible_to_user(const TableFindings &table, QueryDesc *query)

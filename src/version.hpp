@@ -172,8 +172,8 @@ struct StatementClock {
 /*
  * What the two time types share: a stated time later than the stored one can
  * not have been read from the row, so it is a clock stamp; so is the start of
- * this very transaction or statement, if nobody can have read it.  Derived supplies truncated(),
- * next() and is_start().
+ * this very transaction or statement, if nobody can have read it.  Derived
+ * supplies truncated(), next(), is_start(), floor_to() and second.
  */
 template <class Derived, class Value>
 struct TimeVersion {
